@@ -1,0 +1,1 @@
+"""Where files come from: one small interface, one module per kind of source."""

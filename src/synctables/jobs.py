@@ -1,0 +1,40 @@
+"""The job queue: procrastinate in our own database. Tasks are known here by name only."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from procrastinate import App, PsycopgConnector
+from procrastinate.connector import BaseAsyncConnector
+from psycopg import AsyncConnection
+
+RUN_TASK = "synctables.run"
+CLAIM_TASK = "synctables.claim_due"
+RECOVER_TASK = "synctables.recover"
+SWEEP_TASK = "synctables.sweep"
+
+RUN_QUEUE = "runs"
+CLOCK_QUEUE = "clock"
+
+
+def create_jobs_app(connector: BaseAsyncConnector | None = None) -> App:
+    """The procrastinate app; without a connector it can only defer on a caller's connection."""
+    return App(connector=connector or PsycopgConnector())
+
+
+async def defer_run(
+    app: App, connection: AsyncConnection[Any], *, run_id: UUID, sync_id: UUID | None
+) -> None:
+    """Queue a run on the caller's connection, so that row and job commit together.
+
+    The lock keeps runs of one sync from overlapping; the queueing lock, from piling up.
+    """
+    subject = f"sync:{sync_id}" if sync_id else f"run:{run_id}"
+    await app.configure_task(
+        RUN_TASK,
+        queue=RUN_QUEUE,
+        lock=subject,
+        queueing_lock=subject,
+        connection=connection,
+    ).defer_async(run_id=str(run_id))

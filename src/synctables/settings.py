@@ -1,0 +1,88 @@
+"""Every setting, declared once; read once at start and passed in."""
+
+from __future__ import annotations
+
+import ipaddress
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from synctables.errors import ConfigurationError
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+_PREFIX = "SYNCTABLES_"
+
+
+class Settings(BaseSettings):
+    """Settings of one process. Each is read from ``SYNCTABLES_<NAME>``; empty means unset."""
+
+    model_config = SettingsConfigDict(env_prefix=_PREFIX, env_ignore_empty=True, frozen=True)
+
+    database_url: str | None = Field(
+        default=None,
+        description="libpq URL of a PostgreSQL >= 14 with PostGIS >= 3.2; unset: a private cluster",
+    )
+    data_dir: Path | None = Field(
+        default=None, description="where the private cluster, workspaces and local keys live"
+    )
+    domain: str | None = Field(
+        default=None, description="below this domain the sub-domain names the account"
+    )
+    allowed_networks: Annotated[tuple[Network, ...], NoDecode] = Field(
+        default=(),
+        description="comma-separated CIDRs that may be fetched from although private",
+    )
+    minimum_interval_seconds: int = Field(
+        default=900, ge=1, description="the shortest interval a sync may have"
+    )
+    sync_now_seconds: int = Field(
+        default=900, ge=0, description="how long after an attempt a run cannot be forced"
+    )
+    max_file_bytes: int = Field(
+        default=20_000_000_000, gt=0, description="largest file, fetched or unpacked"
+    )
+    connect_timeout_seconds: float = Field(
+        default=60.0, gt=0, description="how long a connection to a source may take"
+    )
+    idle_timeout_seconds: float = Field(
+        default=60.0, gt=0, description="how long a source may send nothing"
+    )
+    read_timeout_seconds: float = Field(
+        default=3600.0, gt=0, description="how long unpack, read and infer may take together"
+    )
+    sandbox_memory_bytes: int = Field(
+        default=4_000_000_000, gt=0, description="memory of the child that reads files"
+    )
+    run_concurrency: int = Field(default=2, ge=1, description="runs at once in one worker")
+    log_level: str = Field(default="INFO", description="DEBUG, INFO, WARNING or ERROR")
+    log_json: bool = Field(default=False, description="logs as JSON lines")
+
+    @field_validator("allowed_networks", mode="before")
+    @classmethod
+    def _split_networks(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        return tuple(
+            ipaddress.ip_network(part.strip(), strict=False)
+            for part in value.split(",")
+            if part.strip()
+        )
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Settings from the environment; ``overrides`` (command-line options) win where not None.
+
+    Raises `ConfigurationError` that names each wrong variable.
+    """
+    given = {name: value for name, value in overrides.items() if value is not None}
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        problems = "; ".join(
+            f"{_PREFIX}{'.'.join(str(part) for part in item['loc']).upper()}: {item['msg']}"
+            for item in error.errors()
+        )
+        raise ConfigurationError(f"Wrong settings: {problems}") from error

@@ -4,6 +4,7 @@
 
     SynctablesError                    anything we say on purpose
     ├── ConfigurationError             an operator must change a setting or install something
+    ├── ServerUnreachableError         the command line finds no server where it was told to look
     ├── RequestError                   an API call cannot be carried out (HTTP 4xx)
     │   ├── InvalidRequestError        400
     │   ├── UnauthenticatedError       401
@@ -30,6 +31,10 @@ class SynctablesError(Exception):
 
 class ConfigurationError(SynctablesError):
     """An operator must change a setting or install something; the message says what."""
+
+
+class ServerUnreachableError(SynctablesError):
+    """The command line finds no server where it was told to look."""
 
 
 class RequestError(SynctablesError):

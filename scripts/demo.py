@@ -1,0 +1,111 @@
+"""`make demo`: six real files that change every few seconds, and the tables that follow them.
+
+With ``--once``: one import and one refresh of each, checked against the files; exit code 0 only
+if every table equals its file both times.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from demonstration.files import ChangingFile, publish_files
+from demonstration.live import run_live
+from demonstration.once import Followed, run_once
+from demonstration.server import run_file_server
+from demonstration.service import Service, ServiceError, run_service, synctables_command
+from demonstration.sources import MissingPackageError
+from demonstration.watch import connect
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+PACKAGES = Path(__file__).resolve().parent.parent / "node_modules"
+
+LIVE_INTERVAL_SECONDS = 5
+ONCE_INTERVAL_SECONDS = 3600
+"""Longer than the demo lasts: with ``--once`` the only refresh is the one that is asked for."""
+
+
+def main() -> int:
+    """Run the demo. Returns the exit code."""
+    arguments = _parse_arguments()
+    signal.signal(signal.SIGTERM, _interrupt)
+    console = Console(highlight=False)
+    try:
+        return _run(arguments, console=console)
+    except KeyboardInterrupt:
+        console.print("The demo is over.")
+        return 0
+    except (ServiceError, MissingPackageError, OSError) as error:
+        sys.stderr.write(f"The demo failed: {error}\n")
+        return 1
+
+
+def _parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--once", action="store_true", help="one import, one refresh, then end")
+    parser.add_argument("--port", type=int, default=0, help="port of the service; 0: a free one")
+    parser.add_argument("--data-dir", type=Path, help="a new directory to use, and to keep")
+    parser.add_argument(
+        "--packages", type=Path, default=PACKAGES, help="the node_modules with the real data"
+    )
+    return parser.parse_args()
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _run(arguments: argparse.Namespace, *, console: Console) -> int:
+    started_at = time.monotonic()
+    with run_file_server() as server:
+        files = publish_files(arguments.packages, server=server)
+        console.print("Starting Synctables with a PostgreSQL of its own …")
+        with (
+            run_service(arguments.data_dir, port=arguments.port) as service,
+            connect(service.database_url) as connection,
+        ):
+            _introduce(service, files, console=console)
+            interval = ONCE_INTERVAL_SECONDS if arguments.once else LIVE_INTERVAL_SECONDS
+            followed = [_follow(service, file, interval_seconds=interval) for file in files]
+            if not arguments.once:
+                run_live(service, connection, followed, console=console)
+
+            def say(line: str) -> None:
+                console.print(line, soft_wrap=True, markup=False)
+
+            if not run_once(service, connection, followed, say=say):
+                return 1
+    elapsed_seconds = time.monotonic() - started_at
+    console.print(f"Six files imported and refreshed in {elapsed_seconds:.0f} s.")
+    return 0
+
+
+def _follow(service: Service, file: ChangingFile, *, interval_seconds: int) -> Followed:
+    """Create a sync through the API, as any client would."""
+    body = {"url": file.url, "interval": interval_seconds}
+    answer = service.call("POST", "/api/v1/synchronizations", body)
+    return Followed(file=file, sync_id=answer["id"])
+
+
+def _introduce(service: Service, files: list[ChangingFile], *, console: Console) -> None:
+    program = " ".join(synctables_command()[:1])
+    lines = f"""
+Address   {service.address}
+API key   {service.api_key}
+All syncs curl "{service.address}/api/v1/synchronizations?api_key={service.api_key}"
+Database  psql "$({program} database-url --data-dir {service.data_dir})"
+A file    {files[0].url}
+"""
+    console.print(lines, soft_wrap=True, markup=False)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

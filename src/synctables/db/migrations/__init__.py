@@ -1,0 +1,1 @@
+"""Migrations: numbered SQL files, forward only, each run by a revision of Alembic."""

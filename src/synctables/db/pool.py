@@ -1,0 +1,56 @@
+"""Connections to the database: every one of ours speaks with the same session settings."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from psycopg import AsyncConnection
+from psycopg.rows import DictRow, dict_row
+from psycopg_pool import AsyncConnectionPool
+
+_SESSION = {
+    "search_path": "synctables,public",
+    "TimeZone": "UTC",
+    "idle_in_transaction_session_timeout": "600000",  # ms; a hung caller must not block VACUUM
+}
+
+
+def connection_options(application_name: str) -> dict[str, Any]:
+    """The keyword arguments of `psycopg.connect` for any connection of ours.
+
+    Statements are never prepared on the server: a plan kept across ALTER TABLE would fail;
+    keepalives tell within about two minutes that the other machine is gone.
+    """
+    return {
+        "application_name": application_name,
+        "options": " ".join(f"-c {name}={value}" for name, value in _SESSION.items()),
+        "prepare_threshold": None,
+        "keepalives": 1,
+        "keepalives_idle": 60,
+        "keepalives_interval": 15,
+        "keepalives_count": 4,
+        "connect_timeout": 10,
+    }
+
+
+async def connect(database_url: str, *, application_name: str) -> AsyncConnection[DictRow]:
+    """One connection outside any pool, for a listener or a long transaction."""
+    return await AsyncConnection.connect(
+        database_url, row_factory=dict_row, **connection_options(application_name)
+    )
+
+
+def create_pool(
+    database_url: str, *, min_size: int = 1, max_size: int = 10, application_name: str
+) -> AsyncConnectionPool[AsyncConnection[DictRow]]:
+    """A pool that is not open yet; a connection that died is replaced before it is handed out."""
+    return AsyncConnectionPool(
+        database_url,
+        connection_class=AsyncConnection[DictRow],
+        kwargs={"row_factory": dict_row, **connection_options(application_name)},
+        min_size=min_size,
+        max_size=max_size,
+        name=application_name,
+        check=AsyncConnectionPool.check_connection,
+        open=False,
+    )

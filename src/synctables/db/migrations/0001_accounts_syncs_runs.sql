@@ -75,7 +75,7 @@ CREATE INDEX syncs_due ON syncs (run_at) WHERE state IN ('success', 'failure');
 CREATE TABLE runs (
     id              uuid PRIMARY KEY,              -- the API's item_queue_id
     account_id      uuid NOT NULL REFERENCES accounts ON DELETE CASCADE,
-    sync_id         uuid REFERENCES syncs ON DELETE CASCADE,
+    sync_id         uuid REFERENCES syncs ON DELETE SET NULL,
     log_id          uuid NOT NULL,
     state           text NOT NULL CHECK (state IN
         ('pending', 'uploading', 'unpacking', 'importing', 'complete', 'failure')),

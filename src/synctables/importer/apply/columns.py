@@ -1,0 +1,81 @@
+"""The table's columns: the DDL that makes them, and what a new version changes in them."""
+
+from __future__ import annotations
+
+import asyncio
+
+from psycopg import errors, sql
+
+from synctables.errors import LockedTableError
+from synctables.importer.apply.model import Connection
+from synctables.importer.model import Column
+
+LOCK_TIMEOUT = "100ms"
+LOCK_ATTEMPTS = 50
+LOCK_PAUSE_SECONDS = 0.2
+
+
+def qualified(schema_name: str, name: str) -> sql.Identifier:
+    return sql.Identifier(schema_name, name)
+
+
+def column_definitions(columns: tuple[Column, ...]) -> sql.Composed:
+    """``name type`` of each column, each preceded by a comma."""
+    return sql.Composed(
+        sql.SQL(", {} {}").format(sql.Identifier(column.name), sql.SQL(column.type.value))
+        for column in columns
+    )
+
+
+async def live_types(connection: Connection, relation_oid: int) -> dict[str, str]:
+    """The type of each column that the live table has now, as PostgreSQL prints it."""
+    cursor = await connection.execute(
+        """
+        SELECT attname AS name, format_type(atttypid, atttypmod) AS type
+        FROM pg_attribute
+        WHERE attrelid = %s::oid AND attnum > 0 AND NOT attisdropped
+        """,
+        [relation_oid],
+    )
+    return {row["name"]: row["type"] for row in await cursor.fetchall()}
+
+
+def alterations(columns: tuple[Column, ...], live: dict[str, str]) -> list[sql.Composed]:
+    """ALTER TABLE's actions that give the live table these columns; none where it has them."""
+    actions = []
+    for column in columns:
+        name, type_ = sql.Identifier(column.name), sql.SQL(column.type.value)
+        if column.name not in live:
+            actions.append(sql.SQL("ADD COLUMN {} {}").format(name, type_))
+        elif live[column.name] != column.type.value:
+            actions.append(
+                sql.SQL("ALTER COLUMN {0} TYPE {1} USING {0}::{1}").format(name, type_)
+            )
+    return actions
+
+
+async def alter_table(
+    connection: Connection, table: sql.Composable, actions: list[sql.Composed]
+) -> None:
+    """Carry the actions out. Raises `LockedTableError` when the lock is not to be had.
+
+    Each try waits 100 ms at most, so that readers who queue up behind it never wait longer
+    (refresh.md 18); the savepoint encloses the lock alone, no write of ours.
+    """
+    for _ in range(LOCK_ATTEMPTS):
+        try:
+            async with connection.transaction():
+                await connection.execute(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")
+                await connection.execute(
+                    sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(table)
+                )
+        except errors.LockNotAvailable:
+            await asyncio.sleep(LOCK_PAUSE_SECONDS)
+        else:
+            break
+    else:
+        raise LockedTableError("The columns changed, and other sessions keep the table locked.")
+    await connection.execute("SET LOCAL lock_timeout = 0")
+    await connection.execute(
+        sql.SQL("ALTER TABLE {} {}").format(table, sql.SQL(", ").join(actions))
+    )

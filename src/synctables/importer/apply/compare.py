@@ -1,0 +1,221 @@
+"""Full compare: make an existing table equal to the layer by comparing whole rows in SQL.
+
+Until the delta over kept signatures comes, this is how every refresh is applied; after that it is
+its fallback and the tests' oracle (refresh.md 12). Rows are compared as a multiset: a row that the
+file still has is not touched at all (same ``ctid``, same ``cartodb_id``); the others are deleted,
+and rows that are new in the file are inserted, all under row locks that no reader waits for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from psycopg import sql
+
+from synctables.catalog.tables import Table, update_table
+from synctables.errors import CannotChangeTableError
+from synctables.importer.apply.columns import (
+    alter_table,
+    alterations,
+    column_definitions,
+    live_types,
+    qualified,
+)
+from synctables.importer.apply.copying import OnRows, copy_rows
+from synctables.importer.apply.model import Applied, Connection, Target
+from synctables.importer.model import (
+    GEOMETRY_COLUMN,
+    ID_COLUMN,
+    WEBMERCATOR_COLUMN,
+    Column,
+    RowCounts,
+    TypedLayer,
+)
+
+_NEW_ROWS = sql.Identifier("pg_temp", "new_rows")
+_LIVE_ROWS = sql.Identifier("pg_temp", "live_rows")
+
+# Columns of ours beside the file's carry a "#", which no column name of a table has.
+# Each row's text form names every value exactly: NULL and '' differ, floats print their shortest
+# round-trip form, geometries print as hex EWKB. md5 only makes it short; it guards nothing.
+_SIGNATURE = "md5(ROW({columns})::text)::uuid"
+
+_READ_LIVE_ROWS = """
+CREATE TEMPORARY TABLE live_rows ON COMMIT DROP AS
+SELECT {id} AS id, "#signature",
+       row_number() OVER (PARTITION BY "#signature" ORDER BY {id}) AS "#copy"
+FROM (SELECT {id}, {signature} AS "#signature" FROM ONLY {table}) AS live
+"""
+
+_COUNT_SURPLUS = """
+SELECT count(*) AS count
+FROM {live_rows} AS live
+LEFT JOIN (SELECT "#signature", count(*) AS copies FROM {new_rows} GROUP BY "#signature") AS new
+  USING ("#signature")
+WHERE live."#copy" > coalesce(new.copies, 0)
+"""
+
+_DELETE_SURPLUS = """
+DELETE FROM ONLY {table} AS stored
+USING {live_rows} AS live
+LEFT JOIN (SELECT "#signature", count(*) AS copies FROM {new_rows} GROUP BY "#signature") AS new
+  USING ("#signature")
+WHERE stored.{id} = live.id AND live."#copy" > coalesce(new.copies, 0)
+"""
+
+_COUNT_MISSING = """
+SELECT count(*) AS count
+FROM (SELECT "#signature", row_number() OVER (PARTITION BY "#signature" ORDER BY "#position") AS "#copy"
+      FROM {new_rows}) AS new
+LEFT JOIN (SELECT "#signature", count(*) AS copies FROM {live_rows} GROUP BY "#signature") AS live
+  USING ("#signature")
+WHERE new."#copy" > coalesce(live.copies, 0)
+"""
+
+_INSERT_MISSING = """
+INSERT INTO {table} ({columns})
+SELECT {columns}
+FROM (SELECT *, row_number() OVER (PARTITION BY "#signature" ORDER BY "#position") AS "#copy"
+      FROM {new_rows}) AS new
+LEFT JOIN (SELECT "#signature", count(*) AS copies FROM {live_rows} GROUP BY "#signature") AS live
+  USING ("#signature")
+WHERE new."#copy" > coalesce(live.copies, 0)
+ORDER BY "#position"
+"""
+
+_WATCHERS = """
+SELECT 'trigger ' || tgname AS watcher FROM pg_trigger WHERE tgrelid = %(oid)s::oid AND NOT tgisinternal
+UNION ALL
+SELECT 'rule ' || rulename FROM pg_rewrite WHERE ev_class = %(oid)s::oid AND rulename <> '_RETURN'
+UNION ALL
+SELECT 'policy ' || polname FROM pg_policy WHERE polrelid = %(oid)s::oid
+"""
+
+
+async def compare(
+    connection: Connection, layer: TypedLayer, target: Target, live: Table, *, on_rows: OnRows
+) -> Applied:
+    """Make ``live`` equal to the layer. Columns that vanished from the file stay and become NULL.
+
+    Raises `CannotChangeTableError` when a trigger, rule or policy of the user's changes how many
+    rows a statement hits, `LockedTableError` when columns change and the table stays locked.
+    """
+    columns = contract_after(layer.columns, target.contract)
+    table = qualified(live.schema_name, live.name)
+    # Another owner's policies must not hide rows from the compare (refresh.md 15).
+    await connection.execute("SET LOCAL row_security = off")
+    await _send_new_rows(connection, layer, columns, on_rows=on_rows)
+    actions = alterations(columns, await live_types(connection, live.relation_oid))
+    if actions:
+        await alter_table(connection, table, actions)
+    rows = await _apply_difference(connection, live, columns, layer.row_count)
+    refreshed = replace(live, row_count=layer.row_count)
+    await update_table(connection, refreshed)
+    return Applied(
+        table=refreshed,
+        columns=columns,
+        rows=rows,
+        schema_changes=tuple(action.as_string(connection) for action in actions),
+    )
+
+
+def contract_after(
+    columns: tuple[Column, ...], contract: tuple[Column, ...]
+) -> tuple[Column, ...]:
+    """The layer's columns, then those of the contract that vanished from the file."""
+    names = {column.name for column in columns}
+    return columns + tuple(column for column in contract if column.name not in names)
+
+
+async def _send_new_rows(
+    connection: Connection, layer: TypedLayer, columns: tuple[Column, ...], *, on_rows: OnRows
+) -> None:
+    await connection.execute(
+        sql.SQL(
+            "CREATE TEMPORARY TABLE new_rows (\"#position\" bigint, \"#signature\" uuid,"
+            " {} geometry(Geometry, 4326), {} geometry(Geometry, 3857){}) ON COMMIT DROP"
+        ).format(
+            sql.Identifier(GEOMETRY_COLUMN),
+            sql.Identifier(WEBMERCATOR_COLUMN),
+            column_definitions(columns),
+        )
+    )
+    await copy_rows(
+        connection,
+        layer,
+        into=_NEW_ROWS,
+        number_column="#position",
+        is_frozen=True,
+        on_rows=on_rows,
+    )
+    await connection.execute(
+        sql.SQL("UPDATE {} SET \"#signature\" = {}").format(_NEW_ROWS, _signature(columns))
+    )
+
+
+async def _apply_difference(
+    connection: Connection, live: Table, columns: tuple[Column, ...], row_count: int
+) -> RowCounts:
+    names = {
+        "table": qualified(live.schema_name, live.name),
+        "id": sql.Identifier(ID_COLUMN),
+        "columns": _names(columns),
+        "signature": _signature(columns),
+        "live_rows": _LIVE_ROWS,
+        "new_rows": _NEW_ROWS,
+    }
+    await connection.execute(sql.SQL(_READ_LIVE_ROWS).format(**names))
+    for relation in (_LIVE_ROWS, _NEW_ROWS):
+        await connection.execute(sql.SQL("ANALYZE {}").format(relation))
+    surplus = await _count(connection, sql.SQL(_COUNT_SURPLUS).format(**names))
+    missing = await _count(connection, sql.SQL(_COUNT_MISSING).format(**names))
+    deleted = await connection.execute(sql.SQL(_DELETE_SURPLUS).format(**names))
+    await _expect(connection, live, hit=deleted.rowcount, expected=surplus)
+    await _raise_next_id(connection, live)
+    inserted = await connection.execute(sql.SQL(_INSERT_MISSING).format(**names))
+    await _expect(connection, live, hit=inserted.rowcount, expected=missing)
+    return RowCounts(inserted=missing, deleted=surplus, unchanged=row_count - missing)
+
+
+async def _raise_next_id(connection: Connection, live: Table) -> None:
+    """New rows get ids above every id in use, also those that users inserted themselves."""
+    relation = qualified(live.schema_name, live.name)
+    await connection.execute(
+        sql.SQL(
+            "SELECT setval(sequence, greatest(nextval(sequence), max({id}))) FROM {table},"
+            " pg_get_serial_sequence({name}, {id_name}) AS sequence"
+            " WHERE sequence IS NOT NULL GROUP BY sequence"
+        ).format(
+            id=sql.Identifier(ID_COLUMN),
+            table=relation,
+            name=sql.Literal(relation.as_string(connection)),
+            id_name=sql.Literal(ID_COLUMN),
+        )
+    )
+
+
+async def _count(connection: Connection, statement: sql.Composed) -> int:
+    row = await (await connection.execute(statement)).fetchone()
+    return int(row["count"]) if row else 0
+
+
+async def _expect(connection: Connection, live: Table, *, hit: int, expected: int) -> None:
+    """A statement that hits another number of rows than planned must not be committed."""
+    if hit == expected:
+        return
+    cursor = await connection.execute(_WATCHERS, {"oid": live.relation_oid})
+    watchers = ", ".join(row["watcher"] for row in await cursor.fetchall())
+    raise CannotChangeTableError(
+        f"A statement changed {hit:,} rows of {live.name} where {expected:,} were due. "
+        + (f"On the table: {watchers}." if watchers else "Another session edited it meanwhile.")
+    )
+
+
+def _names(columns: Iterable[Column]) -> sql.Composed:
+    names = [GEOMETRY_COLUMN, WEBMERCATOR_COLUMN, *(column.name for column in columns)]
+    return sql.SQL(", ").join(map(sql.Identifier, names))
+
+
+def _signature(columns: Iterable[Column]) -> sql.Composed:
+    return sql.SQL(_SIGNATURE).format(columns=_names(columns))

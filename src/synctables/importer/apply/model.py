@@ -1,0 +1,38 @@
+"""Where a layer goes, and what came of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from psycopg import AsyncConnection
+from psycopg.rows import DictRow
+
+from synctables.catalog.tables import Table
+from synctables.importer.model import Column, RowCounts
+
+Connection = AsyncConnection[DictRow]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """The table to create (``live`` is None) or to refresh."""
+
+    account_id: UUID
+    schema_name: str
+    table_name: str
+    """The name to give it; the next free one is taken where something has it."""
+    live: Table | None
+    contract: tuple[Column, ...]
+    """Columns that earlier versions gave the live table; those not in the file become NULL."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Applied:
+    """A table that equals its layer, as soon as the transaction commits."""
+
+    table: Table
+    columns: tuple[Column, ...]
+    """The new contract: the layer's columns, then those that vanished from the file."""
+    rows: RowCounts
+    schema_changes: tuple[str, ...] = ()

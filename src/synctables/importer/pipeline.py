@@ -1,0 +1,191 @@
+"""The story of one run: fetch, unpack, read, infer, gate, apply, publish."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path, PurePath
+from typing import Protocol
+from uuid import UUID
+
+from psycopg_pool import AsyncConnectionPool
+
+from synctables.catalog.tables import Table
+from synctables.datasources.base import Fetched, NotModified, OnBytes
+from synctables.importer.apply import Applied, Target, apply
+from synctables.importer.apply.model import Connection
+from synctables.importer.gate import GatePolicy, gate
+from synctables.importer.model import (
+    Column,
+    Layers,
+    Limits,
+    ReadOptions,
+    Stage,
+    Typed,
+)
+from synctables.importer.publish import publish
+from synctables.importer.sandbox import Sandbox, SandboxLimits, Spare
+from synctables.importer.table_names import table_base_name
+
+Fetch = Callable[[Path, OnBytes], Awaitable[Fetched | NotModified]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """What one run is to do."""
+
+    account_id: UUID
+    schema_name: str
+    table_name: str | None
+    """The name asked for; None: named after the file or layer."""
+    live: Table | None
+    contract: tuple[Column, ...]
+    options: ReadOptions
+    policy: GatePolicy
+
+
+@dataclass(frozen=True, kw_only=True)
+class Imported:
+    """What a run that changed tables leaves behind, for the record."""
+
+    fetched: Fetched
+    typed: Typed
+    applied: tuple[Applied, ...]
+    left_out: tuple[str, ...]
+    stage_seconds: dict[Stage, float]
+
+
+class Recorder(Protocol):
+    """Where a run tells what happens; `syncs` implements it."""
+
+    async def stage(self, stage: Stage) -> None:
+        """A stage begins."""
+        ...
+
+    def progress(self, figures: Mapping[str, object]) -> None:
+        """Bytes or rows of the running stage; cheap, may be dropped."""
+        ...
+
+    async def imported(self, connection: Connection, imported: Imported) -> None:
+        """Record success inside the transaction that applies it, the fence last."""
+        ...
+
+    async def not_modified(self, outcome: NotModified) -> None:
+        """Record that the table still equals the source."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """What every run of a worker shares."""
+
+    pool: AsyncConnectionPool[Connection]
+    spare: Spare
+    sandbox_limits: SandboxLimits
+    limits: Limits
+
+    def sandbox(
+        self, workspace: Path, recorder: Recorder
+    ) -> AbstractAsyncContextManager[Sandbox]:
+        """A confined child for one run; it reports its progress to the recorder."""
+        return Sandbox.start(
+            workspace, self.sandbox_limits, spare=self.spare, on_progress=recorder.progress
+        )
+
+
+@dataclass
+class _Clock:
+    """Seconds of each stage; entering one tells the recorder."""
+
+    recorder: Recorder
+    seconds: dict[Stage, float] = field(default_factory=dict)
+
+    @asynccontextmanager
+    async def __call__(self, stage: Stage) -> AsyncIterator[None]:
+        await self.recorder.stage(stage)
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            self.seconds[stage] = round(time.monotonic() - began, 3)
+
+
+async def run_pipeline(
+    order: Order, fetch: Fetch, *, workspace: Path, parts: Parts, recorder: Recorder
+) -> None:
+    """Carry one run out, or raise the `RunError` that ended it; the tables are then as before."""
+    during = _Clock(recorder)
+
+    async with during(Stage.FETCH):
+        fetched = await fetch(workspace, _count_bytes(recorder))
+    if isinstance(fetched, NotModified):
+        await recorder.not_modified(fetched)
+        return
+
+    async with parts.sandbox(workspace, recorder) as sandbox:
+        async with during(Stage.UNPACK):
+            unpacked = await sandbox.unpack(fetched, parts.limits)
+        async with during(Stage.READ):
+            layers = await sandbox.read(unpacked, order.options, parts.limits)
+        async with during(Stage.INFER):
+            typed = await sandbox.infer(layers, order.options, parts.limits)
+
+    async with during(Stage.GATE):
+        for layer in typed.layers:
+            gate(
+                layer,
+                live_row_count=order.live.row_count if order.live else None,
+                contract=order.contract,
+                policy=order.policy,
+            )
+
+    async with during(Stage.APPLY), parts.pool.connection() as connection, connection.transaction():
+        targets = _targets(order, layers)
+        applied = tuple(
+            [
+                await apply(connection, layer, target, on_rows=_count_rows(recorder))
+                for layer, target in zip(typed.layers, targets, strict=True)
+            ]
+        )
+        await recorder.imported(
+            connection,
+            Imported(
+                fetched=fetched,
+                typed=typed,
+                applied=applied,
+                left_out=layers.left_out,
+                stage_seconds=during.seconds,
+            ),
+        )
+
+    async with during(Stage.PUBLISH), parts.pool.connection() as connection:
+        await publish(connection, tuple(a.table for a in applied if a.rows.changed))
+
+
+def _targets(order: Order, layers: Layers) -> list[Target]:
+    """Where each layer goes: to the sync's table, or to a new one named after file and layer."""
+    stems = [PurePath(layer.member.name).stem for layer in layers.layers]
+    targets = []
+    for layer, stem in zip(layers.layers, stems, strict=True):
+        is_alone_in_member = stems.count(stem) == 1
+        name = stem if is_alone_in_member else f"{stem}_{layer.name}"
+        targets.append(
+            Target(
+                account_id=order.account_id,
+                schema_name=order.schema_name,
+                table_name=table_base_name(order.table_name or name),
+                live=order.live,
+                contract=order.contract,
+            )
+        )
+    return targets
+
+
+def _count_bytes(recorder: Recorder) -> OnBytes:
+    return lambda received, total: recorder.progress({"bytes": received, "total_bytes": total})
+
+
+def _count_rows(recorder: Recorder) -> Callable[[int], None]:
+    return lambda rows: recorder.progress({"rows": rows})

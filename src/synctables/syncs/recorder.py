@@ -1,0 +1,192 @@
+"""What a run tells while it goes on: its stage, its progress, its log, and its success."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import structlog
+from psycopg.types.json import Jsonb
+from psycopg_pool import AsyncConnectionPool
+
+from synctables.datasources.base import NotModified
+from synctables.importer.model import Stage, TypedLayer
+from synctables.importer.pipeline import Imported
+from synctables.importer.publish import notify
+from synctables.syncs import repository
+from synctables.syncs.model import Run, RunState
+from synctables.syncs.outcomes import Outcome, OutcomeKind, record_outcome
+from synctables.syncs.repository import Connection
+
+PROGRESS_SECONDS = 0.5
+"""Progress is written this often at most."""
+
+_RUN_STATES = {
+    Stage.FETCH: RunState.UPLOADING,
+    Stage.UNPACK: RunState.UNPACKING,
+}
+
+log = structlog.get_logger(__name__)
+
+
+class RunRecorder:
+    """The `Recorder` of one run, which writes through the worker's pool."""
+
+    def __init__(self, pool: AsyncConnectionPool[Connection], run: Run, token: UUID) -> None:
+        self._pool = pool
+        self._run = run
+        self._token = token
+        self._stage: Stage | None = None
+        self._figures: dict[str, object] = {}
+        self._written_at = 0.0
+        self._writing: asyncio.Task[None] | None = None
+
+    async def stage(self, stage: Stage) -> None:
+        """A stage begins: say so in the run's record, its log, and to whoever listens."""
+        self._stage = stage
+        self._figures = {}
+        structlog.contextvars.bind_contextvars(stage=stage.value)
+        log.info("stage_began")
+        if stage is Stage.PUBLISH:
+            return  # the run has ended with the transaction of apply
+        async with self._pool.connection() as connection:
+            await connection.execute(
+                "UPDATE runs SET state = %s, progress = %s WHERE id = %s AND finished_at IS NULL",
+                [
+                    _RUN_STATES.get(stage, RunState.IMPORTING).value,
+                    Jsonb({"stage": stage.value}),
+                    self._run.id,
+                ],
+            )
+            await notify(
+                connection,
+                {
+                    "event": "stage_began",
+                    "run_id": self._run.id,
+                    "sync_id": self._run.sync_id,
+                    "stage": stage.value,
+                },
+            )
+
+    def progress(self, figures: Mapping[str, object]) -> None:
+        """Figures of the running stage; written in the background, the latest only."""
+        self._figures.update(figures)
+        now = time.monotonic()
+        if now - self._written_at < PROGRESS_SECONDS or (
+            self._writing is not None and not self._writing.done()
+        ):
+            return
+        self._written_at = now
+        self._writing = asyncio.get_running_loop().create_task(self._write_progress())
+
+    async def close(self) -> None:
+        """Wait for a write of progress that is under way."""
+        if self._writing is not None:
+            await asyncio.gather(self._writing, return_exceptions=True)
+
+    async def imported(self, connection: Connection, imported: Imported) -> None:
+        """Record success inside the transaction that applies it."""
+        first = imported.applied[0]
+        rows = [asdict(applied.rows) for applied in imported.applied]
+        totals = {name: sum(row[name] for row in rows) for name in rows[0]}
+        read = sum(layer.row_count for layer in imported.typed.layers)
+        await record_outcome(
+            connection,
+            self._run.id,
+            token=self._token,
+            now=datetime.now(UTC),
+            outcome=Outcome(
+                kind=OutcomeKind.SUCCESS,
+                message=_success_message(imported, totals),
+                version=imported.fetched.version,
+                has_changed_rows=any(applied.rows.changed for applied in imported.applied),
+                http_status=imported.fetched.http_status,
+                table_id=first.table.id,
+                table_names=tuple(applied.table.name for applied in imported.applied),
+                contract=first.columns,
+                left_out_layers=imported.left_out,
+                report={
+                    "bytes": imported.fetched.size_bytes,
+                    "rows": {"read": read, **totals},
+                    "stage_seconds": {k.value: v for k, v in imported.stage_seconds.items()},
+                    "version": {
+                        "etag": imported.fetched.version.etag,
+                        "last_modified": imported.fetched.version.last_modified,
+                        "content_sha256": imported.fetched.version.content_sha256,
+                    },
+                    "layers": [_layer_report(layer) for layer in imported.typed.layers],
+                    "schema_changes": [
+                        change for applied in imported.applied for change in applied.schema_changes
+                    ],
+                },
+            ),
+        )
+        for line in _details(imported):
+            await repository.append_log(
+                connection, self._run.log_id, run_id=self._run.id, message=line
+            )
+
+    async def not_modified(self, outcome: NotModified) -> None:
+        """Record that the table still equals the source."""
+        async with self._pool.connection() as connection:
+            await record_outcome(
+                connection,
+                self._run.id,
+                token=self._token,
+                now=datetime.now(UTC),
+                outcome=Outcome(
+                    kind=OutcomeKind.NOT_MODIFIED,
+                    message="The source has not changed.",
+                    version=outcome.version,
+                    http_status=outcome.http_status,
+                ),
+            )
+
+    async def _write_progress(self) -> None:
+        progress: dict[str, Any] = {"stage": self._stage, **self._figures}
+        async with self._pool.connection() as connection:
+            await connection.execute(
+                "UPDATE runs SET progress = %s WHERE id = %s AND finished_at IS NULL",
+                [Jsonb(progress), self._run.id],
+            )
+
+
+def _success_message(imported: Imported, totals: dict[str, int]) -> str:
+    names = ", ".join(applied.table.name for applied in imported.applied)
+    figures = ", ".join(f"{count:,} {name}" for name, count in totals.items() if count)
+    seconds = sum(imported.stage_seconds.values())
+    return f"{names}: {figures or 'no rows'} ({imported.fetched.size_bytes:,} bytes, {seconds:.1f} s)."
+
+
+def _layer_report(layer: TypedLayer) -> dict[str, Any]:
+    return {
+        "name": layer.name,
+        "rows": layer.row_count,
+        "geometry_types": list(layer.geometry_types),
+        "columns": [asdict(column) for column in layer.columns],
+        "decisions": [asdict(decision) for decision in layer.decisions],
+        "misfits": [asdict(misfit) for misfit in layer.misfits],
+    }
+
+
+def _details(imported: Imported) -> list[str]:
+    """The log's plain lines: what was decided, what did not fit, what changed in the columns."""
+    lines = []
+    for layer in imported.typed.layers:
+        for decision in layer.decisions:
+            reason = f" ({decision.reason})" if decision.reason else ""
+            lines.append(f"{decision.subject}: {decision.choice}{reason}")
+        lines += [f"column {c.name}: {c.type} ({c.reason})" for c in layer.columns if c.reason]
+        for misfit in layer.misfits:
+            examples = "; ".join(f"row {row}: {text}" for row, text in misfit.examples)
+            lines.append(f"{misfit.column}: {misfit.count:,} × {misfit.reason}. {examples}")
+    if imported.left_out:
+        lines.append("Left out, beyond the tables of one import: " + ", ".join(imported.left_out))
+    for applied in imported.applied:
+        lines += [f"{applied.table.name}: {change}" for change in applied.schema_changes]
+    return lines

@@ -1,0 +1,107 @@
+"""What keeps the clock free of things that died: stalled jobs, lost runs, old records."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import structlog
+from procrastinate import App
+from procrastinate.exceptions import ConnectorException
+
+from synctables.jobs import RUN_TASK, defer_run
+from synctables.syncs import repository
+from synctables.syncs.repository import Connection
+from synctables.syncs.service import start_run
+
+HEARTBEAT_SECONDS = 3.0
+STALLED_AFTER_SECONDS = 15.0
+"""A worker that was silent for so long is presumed dead; the fence makes that safe."""
+
+GRACE = timedelta(seconds=30)
+"""How old a row must be before its missing job counts as lost."""
+
+KEPT_RUNS = timedelta(days=30)
+KEPT_JOB_HOURS = 24
+KEPT_LOG_ENTRIES = 1000
+
+_LOST_RUNS = """
+SELECT runs.id, runs.sync_id FROM runs
+WHERE finished_at IS NULL AND created_at < %(before)s
+  AND NOT EXISTS (
+    SELECT FROM procrastinate_jobs AS job
+    WHERE job.task_name = %(task)s AND job.args ->> 'run_id' = runs.id::text
+      AND job.status IN ('todo', 'doing'))
+FOR UPDATE OF runs SKIP LOCKED
+"""
+
+_IDLE_SYNCS = """
+SELECT id FROM syncs
+WHERE state IN ('created', 'queued', 'syncing')
+  AND NOT EXISTS (SELECT FROM runs WHERE runs.sync_id = syncs.id AND runs.finished_at IS NULL)
+FOR UPDATE OF syncs SKIP LOCKED
+"""
+
+_TRIM_LOGS = """
+DELETE FROM log_entries WHERE id IN (
+    SELECT id FROM (
+        SELECT id, row_number() OVER (PARTITION BY log_id ORDER BY id DESC) AS age
+        FROM log_entries) AS numbered
+    WHERE age > %s)
+"""
+
+_FORGET_RUNS = """
+DELETE FROM runs WHERE finished_at < %s
+  AND id NOT IN (SELECT DISTINCT ON (sync_id) id FROM runs
+                 WHERE sync_id IS NOT NULL ORDER BY sync_id, created_at DESC)
+"""
+
+log = structlog.get_logger(__name__)
+
+
+async def retry_stalled_jobs(jobs_app: App) -> int:
+    """Queue again what dead workers were doing. Returns how many jobs."""
+    stalled = await jobs_app.job_manager.get_stalled_jobs(
+        seconds_since_heartbeat=STALLED_AFTER_SECONDS
+    )
+    retried = 0
+    for job in stalled:
+        try:
+            await jobs_app.job_manager.retry_job(job)
+        except ConnectorException as error:
+            # Its twin waits already (queueing lock): the lost-run check will see to this one.
+            log.warning("stalled_job_not_retried", job_id=job.id, reason=str(error))
+        else:
+            retried += 1
+            log.warning("stalled_job_retried", job_id=job.id, task=job.task_name)
+    return retried
+
+
+async def requeue_lost_runs(connection: Connection, jobs_app: App) -> int:
+    """Give a job to runs, and a run to syncs, that should have one and do not."""
+    cursor = await connection.execute(
+        _LOST_RUNS, {"before": datetime.now(UTC) - GRACE, "task": RUN_TASK}
+    )
+    lost = await cursor.fetchall()
+    for row in lost:
+        await defer_run(jobs_app, connection, run_id=row["id"], sync_id=row["sync_id"])
+    idle = await (await connection.execute(_IDLE_SYNCS)).fetchall()
+    for row in idle:
+        sync = await repository.get_sync(connection, row["id"])
+        if sync is not None:
+            await repository.mark_queued(connection, sync.id)
+            await start_run(connection, jobs_app, sync)
+    if lost or idle:
+        log.warning("lost_runs_requeued", runs=len(lost), syncs=len(idle))
+    return len(lost) + len(idle)
+
+
+async def forget_old_records(connection: Connection, jobs_app: App) -> None:
+    """Keep the newest entries of each log, a month of runs, a day of jobs."""
+    await connection.execute(_TRIM_LOGS, [KEPT_LOG_ENTRIES])
+    await connection.execute(_FORGET_RUNS, [datetime.now(UTC) - KEPT_RUNS])
+    await jobs_app.job_manager.delete_old_jobs(
+        nb_hours=KEPT_JOB_HOURS,
+        include_failed=True,
+        include_cancelled=True,
+        include_aborted=True,
+    )

@@ -1,0 +1,225 @@
+"""Carrying out one run: from its row to its outcome."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import aiohttp
+import structlog
+from psycopg_pool import AsyncConnectionPool
+
+from synctables.accounts.model import Account
+from synctables.accounts.service import get_account
+from synctables.catalog.tables import find_table
+from synctables.datasources.base import Fetched, NotModified, OnBytes
+from synctables.datasources.url import UrlDatasource
+from synctables.errors import (
+    FencedError,
+    RunError,
+    StuckRunError,
+    TableVanishedError,
+    UnknownError,
+)
+from synctables.importer.apply import coded_database_errors
+from synctables.importer.fetch import fetch, receive_upload
+from synctables.importer.gate import GatePolicy
+from synctables.importer.model import ReadOptions
+from synctables.importer.pipeline import Fetch, Order, Parts, run_pipeline
+from synctables.importer.workspace import create_workspace, remove_workspace
+from synctables.settings import Settings
+from synctables.syncs import repository
+from synctables.syncs.model import Accept, OnEmpty, Run, SchemaPolicy, Sync
+from synctables.syncs.outcomes import describe, failure, record_outcome
+from synctables.syncs.recorder import RunRecorder
+from synctables.syncs.repository import Connection
+from synctables.syncs.uploads import load_upload
+
+MOST_ATTEMPTS = 5
+"""Of one run, each ended by the death of its worker; then the run fails instead."""
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workshop:
+    """What all runs of a worker share."""
+
+    settings: Settings
+    parts: Parts
+    http: aiohttp.ClientSession
+    workspaces: Path
+
+    @property
+    def pool(self) -> AsyncConnectionPool[Connection]:
+        return self.parts.pool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Begun:
+    """A run that this worker owns as long as its token stands in the fence."""
+
+    run: Run
+    token: UUID
+    account: Account
+    sync: Sync | None
+
+
+async def carry_out(run_id: UUID, workshop: Workshop) -> None:
+    """Carry the run out and record how it ended. A run that has ended is left alone.
+
+    Raises only what makes the job itself fail: a lost database, or being called off.
+    """
+    async with workshop.pool.connection() as connection:
+        begun = await _begin(connection, run_id)
+    if begun is None:
+        return
+    with structlog.contextvars.bound_contextvars(
+        run_id=str(run_id), sync_id=str(begun.run.sync_id), account=begun.account.name
+    ):
+        try:
+            with coded_database_errors():
+                await _attempt(begun, workshop)
+        except FencedError as error:
+            log.warning("run_fenced", reason=str(error))
+        except RunError as error:
+            await _record_failure(begun, error, workshop)
+        except Exception as error:  # noqa: BLE001 - recorded, as every end of a run is
+            log.exception("run_failed_unforeseen")
+            await _record_failure(begun, UnknownError(type(error).__name__), workshop)
+
+
+async def _begin(connection: Connection, run_id: UUID) -> Begun | None:
+    """Take the run over: from here on no other worker's attempt at it can commit."""
+    run = await repository.get_run(connection, run_id, for_update=True)
+    if run is None or run.finished_at is not None:
+        return None
+    token = uuid4()
+    await connection.execute(
+        "INSERT INTO fences (run_id, token) VALUES (%s, %s)"
+        " ON CONFLICT (run_id) DO UPDATE SET token = excluded.token",
+        [run_id, token],
+    )
+    await connection.execute(
+        "UPDATE runs SET attempt_count = attempt_count + 1, started_at = coalesce(started_at, now())"
+        " WHERE id = %s",
+        [run_id],
+    )
+    sync = None
+    if run.sync_id is not None:
+        await repository.mark_syncing(connection, run.sync_id)
+        sync = await repository.get_sync(connection, run.sync_id)
+    account = await get_account(connection, account_id=run.account_id)
+    return Begun(run=run, token=token, account=account, sync=sync)
+
+
+async def _attempt(begun: Begun, workshop: Workshop) -> None:
+    if begun.run.attempt_count >= MOST_ATTEMPTS:
+        raise StuckRunError(f"The worker ended {begun.run.attempt_count} times during this run.")
+    order = await _order(begun, workshop)
+    recorder = RunRecorder(workshop.pool, begun.run, begun.token)
+    try:
+        async with _workspace(workshop.workspaces) as workspace:
+            await run_pipeline(
+                order,
+                _fetch_of(begun, order, workshop),
+                workspace=workspace,
+                parts=workshop.parts,
+                recorder=recorder,
+            )
+    finally:
+        await recorder.close()
+
+
+async def _order(begun: Begun, workshop: Workshop) -> Order:
+    """What the run is to do, from the run's options and the state of its sync."""
+    run, sync = begun.run, begun.sync
+    async with workshop.pool.connection() as connection:
+        await _log_beginning(connection, begun)
+        live = await find_table(connection, sync.table_id) if sync and sync.table_id else None
+    if sync is not None and sync.table_id is not None and live is None:
+        raise TableVanishedError(f'The table "{sync.name}" no longer exists.')
+    options = run.options
+    return Order(
+        account_id=run.account_id,
+        schema_name=begun.account.schema_name,
+        table_name=options.table_name,
+        live=live,
+        contract=sync.contract if sync else (),
+        options=ReadOptions(
+            type_guessing=options.type_guessing,
+            quoted_fields_guessing=options.quoted_fields_guessing,
+            layer=options.layer,
+            every_layer=run.sync_id is None,
+            column_types=options.column_types,
+            contract=sync.contract if sync else (),
+            accept_html=Accept.HTML in run.accept,
+        ),
+        policy=GatePolicy(
+            max_row_loss=options.max_row_loss,
+            accepts_empty=options.on_empty is OnEmpty.ACCEPT,
+            is_frozen=options.schema_policy is SchemaPolicy.FREEZE,
+            accept=frozenset(run.accept),
+        ),
+    )
+
+
+async def _log_beginning(connection: Connection, begun: Begun) -> None:
+    run = begun.run
+    lines = [f"Run {run.id} began, attempt {run.attempt_count + 1}."]
+    if run.options.content_guessing:
+        lines.append("content_guessing was asked for; this version does not apply it.")
+    for line in lines:
+        await repository.append_log(connection, run.log_id, run_id=run.id, message=line)
+
+
+def _fetch_of(begun: Begun, order: Order, workshop: Workshop) -> Fetch:
+    """The fetch stage of this run: from the URL, or from what was uploaded."""
+    run = begun.run
+
+    async def from_url(into: Path, on_bytes: OnBytes) -> Fetched | NotModified:
+        source = UrlDatasource(workshop.http, workshop.settings)
+        # A forced override must judge the file again even if it is the refused version's twin.
+        known = begun.sync.version if begun.sync and order.live and not run.accept else None
+        return await fetch(source, run.url or "", known=known, into=into, on_bytes=on_bytes)
+
+    async def from_upload(into: Path, on_bytes: OnBytes) -> Fetched | NotModified:
+        async with workshop.pool.connection() as connection:
+            return await receive_upload(
+                load_upload(connection, run.id),
+                file_name=run.file_name or "file",
+                content_type=None,
+                into=into,
+                max_bytes=workshop.settings.max_file_bytes,
+                on_bytes=on_bytes,
+            )
+
+    return from_url if run.url is not None else from_upload
+
+
+@asynccontextmanager
+async def _workspace(root: Path) -> AsyncIterator[Path]:
+    workspace = create_workspace(root)
+    try:
+        yield workspace
+    finally:
+        remove_workspace(workspace)
+
+
+async def _record_failure(begun: Begun, error: RunError, workshop: Workshop) -> None:
+    log.warning("run_failed", code=error.code, error=describe(error))
+    try:
+        async with workshop.pool.connection() as connection:
+            await record_outcome(
+                connection,
+                begun.run.id,
+                token=begun.token,
+                outcome=failure(error),
+                now=datetime.now(UTC),
+            )
+    except FencedError as fenced:
+        log.warning("run_fenced", reason=str(fenced))

@@ -1,0 +1,64 @@
+"""The bodies of the queue's tasks, a few lines each."""
+
+from __future__ import annotations
+
+import asyncio
+from uuid import UUID
+
+from procrastinate import App, BaseRetryStrategy, RetryDecision
+from procrastinate.exceptions import JobAborted
+from procrastinate.jobs import Job
+
+from synctables.jobs import (
+    CLAIM_TASK,
+    CLOCK_QUEUE,
+    RECOVER_TASK,
+    RUN_QUEUE,
+    RUN_TASK,
+    SWEEP_TASK,
+)
+from synctables.syncs.recovery import forget_old_records, requeue_lost_runs, retry_stalled_jobs
+from synctables.syncs.runs import Workshop, carry_out
+from synctables.syncs.service import queue_due_syncs
+
+CLAIM_BATCH = 200
+
+EVERY_TWO_SECONDS = "* * * * * */2"
+EVERY_FIVE_SECONDS = "* * * * * */5"
+EVERY_HOUR = "17 * * * *"
+
+
+class HandBack(BaseRetryStrategy):
+    """A job that a shutdown interrupts goes back into the queue at once."""
+
+    def get_retry_decision(self, *, exception: BaseException, job: Job) -> RetryDecision | None:
+        if isinstance(exception, asyncio.CancelledError | JobAborted):
+            return RetryDecision(retry_in={"seconds": 0})
+        return None
+
+
+def register_tasks(app: App, workshop: Workshop) -> None:
+    """Give the queue's task names their bodies, in a process that works."""
+
+    @app.task(name=RUN_TASK, queue=RUN_QUEUE, retry=HandBack())
+    async def run(run_id: str) -> None:
+        await carry_out(UUID(run_id), workshop)
+
+    @app.periodic(cron=EVERY_TWO_SECONDS, queueing_lock=CLAIM_TASK)
+    @app.task(name=CLAIM_TASK, queue=CLOCK_QUEUE, lock=CLAIM_TASK)
+    async def claim_due(timestamp: int) -> None:
+        async with workshop.pool.connection() as connection:
+            await queue_due_syncs(connection, app, limit=CLAIM_BATCH)
+
+    @app.periodic(cron=EVERY_FIVE_SECONDS, queueing_lock=RECOVER_TASK)
+    @app.task(name=RECOVER_TASK, queue=CLOCK_QUEUE)
+    async def recover(timestamp: int) -> None:
+        await retry_stalled_jobs(app)
+        async with workshop.pool.connection() as connection:
+            await requeue_lost_runs(connection, app)
+
+    @app.periodic(cron=EVERY_HOUR, queueing_lock=SWEEP_TASK)
+    @app.task(name=SWEEP_TASK, queue=CLOCK_QUEUE)
+    async def sweep(timestamp: int) -> None:
+        async with workshop.pool.connection() as connection:
+            await forget_old_records(connection, app)

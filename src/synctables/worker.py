@@ -1,0 +1,161 @@
+"""The worker: the only place where the job side is wired."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+import psutil
+import psycopg
+import structlog
+from procrastinate import App, PsycopgConnector
+from procrastinate.exceptions import ConnectorException
+
+from synctables.datasources._http import create_http_session
+from synctables.db.pool import connection_options, create_pool
+from synctables.importer.model import Limits
+from synctables.importer.pipeline import Parts
+from synctables.importer.sandbox import SandboxLimits, Spare
+from synctables.jobs import CLOCK_QUEUE, RUN_QUEUE, create_jobs_app
+from synctables.settings import Settings
+from synctables.syncs.recovery import HEARTBEAT_SECONDS, STALLED_AFTER_SECONDS
+from synctables.syncs.runs import Workshop
+from synctables.tasks import register_tasks
+
+APPLICATION_NAME = "synctables worker"
+SHUTDOWN_SECONDS = 3.0
+"""How long runs may go on after a stop; then they are handed back to the queue."""
+RECONNECT_SECONDS = 2.0
+
+log = structlog.get_logger(__name__)
+
+
+async def run_worker(
+    settings: Settings, database_url: str, *, data_dir: Path, stop: asyncio.Event
+) -> None:
+    """Work until ``stop`` is set. A database that goes away is waited for."""
+    workspaces = claim_workspaces(data_dir / "workspaces")
+    try:
+        while not stop.is_set():
+            try:
+                await _work(settings, database_url, workspaces, stop)
+            except (ConnectorException, psycopg.OperationalError) as error:
+                log.warning("database_lost", reason=str(error).strip())
+            if not stop.is_set():
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(stop.wait(), RECONNECT_SECONDS)
+    finally:
+        shutil.rmtree(workspaces, ignore_errors=True)
+
+
+async def _work(
+    settings: Settings, database_url: str, workspaces: Path, stop: asyncio.Event
+) -> None:
+    """One life of the worker: from connecting until ``stop``, or until the database is lost."""
+    async with (
+        _open_workshop(settings, database_url, workspaces) as workshop,
+        _open_queue(database_url, settings) as app,
+    ):
+        register_tasks(app, workshop)
+        queues = [
+            asyncio.create_task(_serve_queue(app, RUN_QUEUE, concurrency=settings.run_concurrency)),
+            asyncio.create_task(_serve_queue(app, CLOCK_QUEUE, concurrency=1)),
+        ]
+        stopping = asyncio.create_task(stop.wait())
+        log.info("worker_ready", run_concurrency=settings.run_concurrency)
+        await asyncio.wait([*queues, stopping], return_when=asyncio.FIRST_COMPLETED)
+        for task in (stopping, *queues):
+            task.cancel()
+        for ended in await asyncio.gather(*queues, return_exceptions=True):
+            if isinstance(ended, Exception):
+                raise ended
+
+
+async def _serve_queue(app: App, queue: str, *, concurrency: int) -> None:
+    await app.run_worker_async(
+        queues=[queue],
+        name=f"{queue}@{os.getpid()}",
+        concurrency=concurrency,
+        delete_jobs="successful",
+        install_signal_handlers=False,
+        shutdown_graceful_timeout=SHUTDOWN_SECONDS,
+        update_heartbeat_interval=HEARTBEAT_SECONDS,
+        stalled_worker_timeout=STALLED_AFTER_SECONDS,
+    )
+
+
+@asynccontextmanager
+async def _open_queue(database_url: str, settings: Settings) -> AsyncIterator[App]:
+    connector = PsycopgConnector(
+        conninfo=database_url,
+        kwargs=connection_options(APPLICATION_NAME),
+        min_size=2,
+        max_size=settings.run_concurrency + 6,
+    )
+    async with create_jobs_app(connector).open_async() as app:
+        yield app
+
+
+@asynccontextmanager
+async def _open_workshop(
+    settings: Settings, database_url: str, workspaces: Path
+) -> AsyncIterator[Workshop]:
+    spare = Spare()
+    pool = create_pool(
+        database_url,
+        min_size=1,
+        max_size=2 * settings.run_concurrency + 4,
+        application_name=APPLICATION_NAME,
+    )
+    try:
+        async with pool, create_http_session(settings) as http:
+            spare.prepare()
+            yield Workshop(
+                settings=settings,
+                http=http,
+                workspaces=workspaces,
+                parts=Parts(
+                    pool=pool,
+                    spare=spare,
+                    sandbox_limits=SandboxLimits(
+                        memory_bytes=settings.sandbox_memory_bytes,
+                        seconds=int(settings.read_timeout_seconds),
+                        max_file_bytes=settings.max_file_bytes,
+                    ),
+                    limits=Limits(max_bytes=settings.max_file_bytes),
+                ),
+            )
+    finally:
+        await spare.close()
+
+
+def claim_workspaces(root: Path) -> Path:
+    """This process's own folder for workspaces; what dead workers of this machine left is removed.
+
+    A folder is named by process id and start time, so that a reused id is no excuse to keep it.
+    """
+    root.mkdir(parents=True, exist_ok=True)
+    for folder in root.iterdir():
+        if not _has_live_owner(folder.name):
+            shutil.rmtree(folder, ignore_errors=True)
+    own = root / _owner_name(psutil.Process())
+    own.mkdir(mode=0o711, exist_ok=True)
+    return own
+
+
+def _has_live_owner(name: str) -> bool:
+    process_id = name.partition("-")[0]
+    if not process_id.isdigit():
+        return False
+    try:
+        return _owner_name(psutil.Process(int(process_id))) == name
+    except psutil.Error:
+        return False
+
+
+def _owner_name(process: psutil.Process) -> str:
+    return f"{process.pid}-{int(process.create_time() * 100)}"

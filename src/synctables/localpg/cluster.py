@@ -143,7 +143,7 @@ class LocalCluster:
             else:
                 return True
             if "password authentication failed" in problem:
-                raise ConfigurationError(_LOST_PASSWORD.format(self.directory.secrets))
+                raise ConfigurationError(_LOST_SECRETS.format(self.directory.secrets))
             if time.monotonic() > deadline:
                 raise ConfigurationError(
                     f"The private PostgreSQL cluster was not ready within {READY_SECONDS} s "
@@ -181,7 +181,7 @@ def local_database_url(data_dir: Path) -> str:
     return url
 
 
-_LOST_PASSWORD = (
+_LOST_SECRETS = (
     "The private cluster does not accept the passwords in {}. Restore that directory from the "
     "backup that belongs to the cluster."
 )

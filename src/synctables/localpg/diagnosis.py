@@ -1,4 +1,4 @@
-"""What `synctables doctor` checks: what is installed, what is missing, and the line that mends it."""
+"""What `synctables doctor` checks: what is there, what is missing, the line that mends it."""
 
 from __future__ import annotations
 

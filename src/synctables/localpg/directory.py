@@ -21,6 +21,7 @@ import secrets
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import platformdirs
 
@@ -84,7 +85,7 @@ class DatabaseUser:
         )
         return done.returncode == 0
 
-    def as_process(self) -> dict[str, int | list[int]]:
+    def as_process(self) -> dict[str, Any]:
         """The keyword arguments of `subprocess.Popen` that make a child this user."""
         if not self.is_other:
             return {}

@@ -18,7 +18,9 @@ def install_command(*, major: int | None = None, has_server: bool = False) -> st
     """
     prefix = "" if os.geteuid() == 0 else "sudo "
     if shutil.which("apt-get"):
-        return f"{prefix}apt-get install -y {' '.join(_debian_packages(major, has_server))}"
+        return (
+            f"{prefix}apt-get install -y {' '.join(_debian_packages(major, has_server=has_server))}"
+        )
     if platform.system() == "Darwin" or shutil.which("brew"):
         return "brew install postgresql postgis"
     for program, command in _OTHER_SYSTEMS.items():
@@ -38,7 +40,7 @@ _OTHER_SYSTEMS = {
 }
 
 
-def _debian_packages(major: int | None, has_server: bool) -> list[str]:
+def _debian_packages(major: int | None, *, has_server: bool) -> list[str]:
     version = major or _debian_major()
     postgis = f"postgresql-{version}-postgis-3" if version else "postgresql-postgis"
     if has_server:

@@ -1,0 +1,77 @@
+"""Options that several commands share, so that they read the same everywhere."""
+
+import re
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+_UNIT_SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
+_MAX_SECONDS = 2**31 - 1  # the interval is an integer column
+
+
+def parse_interval(text: str) -> int:
+    """``90s``, ``15m``, ``1h``, ``1d``, ``1w`` or plain seconds, as seconds.
+
+    Raises `typer.BadParameter`; whether an interval is long enough is for the server to say.
+    """
+    match = re.fullmatch(r"(\d{1,10})\s*([smhdw]?)", str(text).strip().lower(), re.ASCII)
+    seconds = int(match[1]) * _UNIT_SECONDS[match[2] or "s"] if match else 0
+    if not 0 < seconds <= _MAX_SECONDS:
+        raise typer.BadParameter(
+            f"{text!r} is not an interval. Write 90s, 15m, 1h, 1d, 1w or a number of seconds."
+        )
+    return seconds
+
+
+def format_interval(seconds: int) -> str:
+    """The shortest text that `parse_interval` turns back into ``seconds``."""
+    for unit in ("w", "d", "h", "m"):
+        if seconds and seconds % _UNIT_SECONDS[unit] == 0:
+            return f"{seconds // _UNIT_SECONDS[unit]}{unit}"
+    return f"{seconds}s"
+
+
+DataDir = Annotated[
+    Path | None,
+    typer.Option(
+        "--data-dir",
+        metavar="DIR",
+        file_okay=False,
+        help="Where the private database and the local key live.",
+        show_default="of this user, or SYNCTABLES_DATA_DIR",
+    ),
+]
+Host = Annotated[str, typer.Option("--host", help="Address to listen on.")]
+Port = Annotated[
+    int, typer.Option("--port", min=0, max=65_535, help="Port to listen on; 0 takes a free one.")
+]
+Server = Annotated[
+    str | None,
+    typer.Option(
+        "--server",
+        metavar="URL",
+        envvar="SYNCTABLES_SERVER",
+        help="Address of the server.",
+        show_default="the `serve` that runs on this machine",
+    ),
+]
+ApiKey = Annotated[
+    str | None,
+    typer.Option(
+        "--api-key",
+        metavar="KEY",
+        envvar="SYNCTABLES_API_KEY",
+        help="Key of the account. The variable keeps it out of the list of processes.",
+        show_default="the local key of that `serve`",
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
+Wait = Annotated[bool, typer.Option("--wait", help="Wait for the end; exit 1 if it failed.")]
+Table = Annotated[
+    str | None,
+    typer.Option("--table", metavar="NAME", help="Name of the table.", show_default="the file's"),
+]
+SyncReference = Annotated[
+    str, typer.Argument(metavar="ID-or-NAME", help="The sync table's id or its name.")
+]

@@ -1,0 +1,44 @@
+# Two commands to know: `make demo` and `make test`. Both install what is missing first.
+
+.DEFAULT_GOAL := help
+.PHONY: help dev demo check style types imports locks test test-full lock clean
+
+BIN := .venv/bin
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+dev:  ## install what is missing (PostgreSQL, PostGIS, …) and prepare .venv
+	@scripts/bootstrap
+
+demo: dev  ## six real files that change, and the tables that follow them; ONCE=1: one round
+	@$(BIN)/python scripts/demo.py $(if $(filter-out 0,$(ONCE)),--once)
+
+check: style types imports locks  ## style, types, imports, lock files
+
+style: dev
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+types: dev
+	$(BIN)/mypy
+
+imports: dev
+	$(BIN)/lint-imports
+
+locks: dev
+	scripts/lock --check
+
+test: dev  ## the test suite; ARGS=… goes to pytest
+	$(BIN)/pytest -m "not full" -n auto $(ARGS)
+
+test-full: dev  ## the test suite with what takes long
+	$(BIN)/pytest -n auto $(ARGS)
+
+lock: dev  ## write the lock files again; UPGRADE=1: with the newest versions
+	scripts/lock $(if $(filter-out 0,$(UPGRADE)),--upgrade)
+
+clean:  ## remove everything that was built or cached here
+	rm -rf .venv node_modules dist build src/synctables/web/static .hypothesis
+	rm -rf .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	find src tests scripts -name __pycache__ -type d -exec rm -rf {} +

@@ -1,0 +1,1 @@
+"""Who: accounts, their schemas, reader roles and API keys."""

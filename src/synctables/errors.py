@@ -98,9 +98,21 @@ class UploadError(TerminalError):
 
 
 class DownloadError(TransientError):
+    """``retry_after_seconds``: how long the server asks to be left alone, where it says so."""
+
     code = 1001
     title = "Download error"
     hint = "The server of the file answered with an error. Open the address in a browser to see it."
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        http_status: int | None = None,
+        retry_after_seconds: int | None = None,
+    ) -> None:
+        super().__init__(message, http_status=http_status)
+        self.retry_after_seconds = retry_after_seconds
 
 
 class DownloadRefusedError(TerminalError):
@@ -280,9 +292,7 @@ class RowLossRefusedError(RefusedError):
 class EmptyRefusedError(RefusedError):
     code = 2102
     title = "The new version has no rows"
-    hint = (
-        'If that is right, set on_empty to "accept" or force one run with {"accept": ["empty"]}.'
-    )
+    hint = 'If that is right, set on_empty to "accept" or force one run with {"accept": ["empty"]}.'
     override = "empty"
 
 
@@ -376,3 +386,20 @@ class UnknownError(TransientError):
     title = "Unknown"
     hint = "Something unforeseen happened. The log of the run holds the details; tell the operator."
     blame = "service"
+
+
+def error_class(code: int | None) -> type[RunError]:
+    """The class of a stored error code; `UnknownError` for None and for codes nobody knows.
+
+    Where several classes share a code, the one that stands first in this module.
+    """
+    return _find_class(RunError, code) or UnknownError
+
+
+def _find_class(parent: type[RunError], code: int | None) -> type[RunError] | None:
+    for child in parent.__subclasses__():
+        if code is not None and vars(child).get("code") == code:
+            return child
+        if found := _find_class(child, code):
+            return found
+    return None

@@ -22,8 +22,10 @@ def qualified(schema_name: str, name: str) -> sql.Identifier:
 def column_definitions(columns: tuple[Column, ...]) -> sql.Composed:
     """``name type`` of each column, each preceded by a comma."""
     return sql.Composed(
-        sql.SQL(", {} {}").format(sql.Identifier(column.name), sql.SQL(column.type.value))
-        for column in columns
+        [
+            sql.SQL(", {} {}").format(sql.Identifier(column.name), sql.SQL(column.type.value))
+            for column in columns
+        ]
     )
 
 
@@ -48,9 +50,7 @@ def alterations(columns: tuple[Column, ...], live: dict[str, str]) -> list[sql.C
         if column.name not in live:
             actions.append(sql.SQL("ADD COLUMN {} {}").format(name, type_))
         elif live[column.name] != column.type.value:
-            actions.append(
-                sql.SQL("ALTER COLUMN {0} TYPE {1} USING {0}::{1}").format(name, type_)
-            )
+            actions.append(sql.SQL("ALTER COLUMN {0} TYPE {1} USING {0}::{1}").format(name, type_))
     return actions
 
 

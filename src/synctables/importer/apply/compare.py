@@ -66,7 +66,8 @@ WHERE stored.{id} = live.id AND live."#copy" > coalesce(new.copies, 0)
 
 _COUNT_MISSING = """
 SELECT count(*) AS count
-FROM (SELECT "#signature", row_number() OVER (PARTITION BY "#signature" ORDER BY "#position") AS "#copy"
+FROM (SELECT "#signature",
+             row_number() OVER (PARTITION BY "#signature" ORDER BY "#position") AS "#copy"
       FROM {new_rows}) AS new
 LEFT JOIN (SELECT "#signature", count(*) AS copies FROM {live_rows} GROUP BY "#signature") AS live
   USING ("#signature")
@@ -84,8 +85,17 @@ WHERE new."#copy" > coalesce(live.copies, 0)
 ORDER BY "#position"
 """
 
+_RAISE_NEXT_ID = """
+SELECT setval(sequence, max({id}))
+FROM {table}, pg_get_serial_sequence({name}, {id_name}) AS sequence
+WHERE sequence IS NOT NULL
+GROUP BY sequence
+HAVING max({id}) > coalesce(pg_sequence_last_value(sequence::regclass), 0)
+"""
+
 _WATCHERS = """
-SELECT 'trigger ' || tgname AS watcher FROM pg_trigger WHERE tgrelid = %(oid)s::oid AND NOT tgisinternal
+SELECT 'trigger ' || tgname AS watcher FROM pg_trigger
+WHERE tgrelid = %(oid)s::oid AND NOT tgisinternal
 UNION ALL
 SELECT 'rule ' || rulename FROM pg_rewrite WHERE ev_class = %(oid)s::oid AND rulename <> '_RETURN'
 UNION ALL
@@ -120,9 +130,7 @@ async def compare(
     )
 
 
-def contract_after(
-    columns: tuple[Column, ...], contract: tuple[Column, ...]
-) -> tuple[Column, ...]:
+def contract_after(columns: tuple[Column, ...], contract: tuple[Column, ...]) -> tuple[Column, ...]:
     """The layer's columns, then those of the contract that vanished from the file."""
     names = {column.name for column in columns}
     return columns + tuple(column for column in contract if column.name not in names)
@@ -133,7 +141,7 @@ async def _send_new_rows(
 ) -> None:
     await connection.execute(
         sql.SQL(
-            "CREATE TEMPORARY TABLE new_rows (\"#position\" bigint, \"#signature\" uuid,"
+            'CREATE TEMPORARY TABLE new_rows ("#position" bigint, "#signature" uuid,'
             " {} geometry(Geometry, 4326), {} geometry(Geometry, 3857){}) ON COMMIT DROP"
         ).format(
             sql.Identifier(GEOMETRY_COLUMN),
@@ -150,7 +158,7 @@ async def _send_new_rows(
         on_rows=on_rows,
     )
     await connection.execute(
-        sql.SQL("UPDATE {} SET \"#signature\" = {}").format(_NEW_ROWS, _signature(columns))
+        sql.SQL('UPDATE {} SET "#signature" = {}').format(_NEW_ROWS, _signature(columns))
     )
 
 
@@ -170,9 +178,9 @@ async def _apply_difference(
         await connection.execute(sql.SQL("ANALYZE {}").format(relation))
     surplus = await _count(connection, sql.SQL(_COUNT_SURPLUS).format(**names))
     missing = await _count(connection, sql.SQL(_COUNT_MISSING).format(**names))
+    await _raise_next_id(connection, live)
     deleted = await connection.execute(sql.SQL(_DELETE_SURPLUS).format(**names))
     await _expect(connection, live, hit=deleted.rowcount, expected=surplus)
-    await _raise_next_id(connection, live)
     inserted = await connection.execute(sql.SQL(_INSERT_MISSING).format(**names))
     await _expect(connection, live, hit=inserted.rowcount, expected=missing)
     return RowCounts(inserted=missing, deleted=surplus, unchanged=row_count - missing)
@@ -182,11 +190,7 @@ async def _raise_next_id(connection: Connection, live: Table) -> None:
     """New rows get ids above every id in use, also those that users inserted themselves."""
     relation = qualified(live.schema_name, live.name)
     await connection.execute(
-        sql.SQL(
-            "SELECT setval(sequence, greatest(nextval(sequence), max({id}))) FROM {table},"
-            " pg_get_serial_sequence({name}, {id_name}) AS sequence"
-            " WHERE sequence IS NOT NULL GROUP BY sequence"
-        ).format(
+        sql.SQL(_RAISE_NEXT_ID).format(
             id=sql.Identifier(ID_COLUMN),
             table=relation,
             name=sql.Literal(relation.as_string(connection)),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -42,9 +43,7 @@ async def copy_rows(
     """
     statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary{})").format(
         into,
-        sql.SQL(", ").join(
-            map(sql.Identifier, [number_column, *_physical_columns(layer)])
-        ),
+        sql.SQL(", ").join(map(sql.Identifier, [number_column, *_physical_columns(layer)])),
         sql.SQL(", FREEZE") if is_frozen else sql.SQL(""),
     )
     batches = encoded_batches(layer, number_column)
@@ -72,9 +71,7 @@ def encoded_batches(layer: TypedLayer, number_column: str) -> Iterator[tuple[byt
         for batch in file.iter_batches(batch_size=BATCH_ROWS):
             numbers = pa.array(range(row_count + 1, row_count + 1 + batch.num_rows), pa.int64())
             row_count += batch.num_rows
-            with_numbers = pa.RecordBatch.from_arrays(
-                [numbers, *batch.columns], schema=numbered
-            )
+            with_numbers = pa.RecordBatch.from_arrays([numbers, *batch.columns], schema=numbered)
             yield pending + encoder.write_batch(with_numbers), row_count
             pending = b""
         yield pending + encoder.finish(), row_count
@@ -84,7 +81,7 @@ def _physical_columns(layer: TypedLayer) -> list[str]:
     return [GEOMETRY_COLUMN, WEBMERCATOR_COLUMN, *(column.name for column in layer.columns)]
 
 
-def _encoders(layer: TypedLayer, schema: pa.Schema) -> dict[str, object]:
+def _encoders(layer: TypedLayer, schema: pa.Schema) -> dict[str, Any]:
     """pgpq's encoder of each column; text that stands for jsonb is sent as jsonb."""
     jsonb = {column.name for column in layer.columns if column.type is ColumnType.JSONB}
     return {

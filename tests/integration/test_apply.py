@@ -1,0 +1,368 @@
+"""apply on a real PostGIS: create a table, make it equal to a new version, touch nothing else."""
+
+from __future__ import annotations
+
+import datetime as dt
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from psycopg import AsyncConnection
+from psycopg.rows import DictRow, tuple_row
+
+from synctables.accounts.model import Account
+from synctables.accounts.service import create_account
+from synctables.catalog.tables import Table, find_table
+from synctables.errors import CannotChangeTableError, LoadError, LockedTableError
+from synctables.importer.apply import Applied, Target, apply
+from synctables.importer.model import Column, ColumnType, RowCounts, TypedLayer
+from tests.support.layers import MakeLayer
+
+Connection = AsyncConnection[DictRow]
+
+TYPES = {"name": ColumnType.TEXT, "size": ColumnType.BIGINT}
+CITIES = [("Oslo", 700_000), ("Bergen", 280_000), ("Bergen", 280_000), (None, None)]
+POINTS = [(10.75, 59.91), (5.32, 60.39), (5.32, 60.39), None]
+
+
+@pytest.fixture
+async def account(connection: Connection) -> Account:
+    account, _ = await create_account(connection, name="alice")
+    return account
+
+
+def target(
+    account: Account,
+    *,
+    name: str = "cities",
+    live: Table | None = None,
+    contract: tuple[Column, ...] = (),
+) -> Target:
+    return Target(
+        account_id=account.id,
+        schema_name=account.schema_name,
+        table_name=name,
+        live=live,
+        contract=contract,
+    )
+
+
+async def create(
+    connection: Connection, account: Account, layer: TypedLayer, name: str = "cities"
+) -> Applied:
+    return await apply(connection, layer, target(account, name=name), on_rows=lambda _: None)
+
+
+async def refresh(
+    connection: Connection, account: Account, layer: TypedLayer, before: Applied
+) -> Applied:
+    live = await find_table(connection, before.table.id)
+    assert live is not None
+    return await apply(
+        connection,
+        layer,
+        target(account, live=live, contract=before.columns),
+        on_rows=lambda _: None,
+    )
+
+
+async def rows(connection: Connection, statement: str) -> list[tuple[Any, ...]]:
+    async with connection.cursor(row_factory=tuple_row) as cursor:
+        await cursor.execute(statement)
+        return await cursor.fetchall()
+
+
+async def test_a_created_table_has_the_documented_shape(
+    connection: Connection, account: Account, make_layer: MakeLayer
+) -> None:
+    applied = await create(connection, account, make_layer(TYPES, CITIES, POINTS))
+
+    assert applied.rows == RowCounts(inserted=4)
+    assert await rows(connection, "SELECT cartodb_id, name, size FROM alice.cities ORDER BY 1") == [
+        (1, "Oslo", 700_000),
+        (2, "Bergen", 280_000),
+        (3, "Bergen", 280_000),
+        (4, None, None),
+    ]
+    assert await rows(
+        connection,
+        "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute"
+        " WHERE attrelid = 'alice.cities'::regclass AND attnum > 0 ORDER BY attnum",
+    ) == [
+        ("cartodb_id", "bigint"),
+        ("the_geom", "geometry(Geometry,4326)"),
+        ("the_geom_webmercator", "geometry(Geometry,3857)"),
+        ("name", "text"),
+        ("size", "bigint"),
+    ]
+    assert await rows(
+        connection,
+        "SELECT indexname, split_part(indexdef, ' USING ', 2) FROM pg_indexes"
+        " WHERE schemaname = 'alice' ORDER BY 1",
+    ) == [
+        ("cities_pkey", "btree (cartodb_id)"),
+        ("cities_the_geom_idx", "gist (the_geom)"),
+        ("cities_the_geom_webmercator_idx", "gist (the_geom_webmercator)"),
+    ]
+    assert await rows(
+        connection,
+        "SELECT count(*), min(st_srid(the_geom)), min(st_srid(the_geom_webmercator))"
+        " FROM alice.cities WHERE the_geom IS NOT NULL",
+    ) == [(3, 4326, 3857)]
+
+
+async def test_every_type_arrives_as_it_was(
+    connection: Connection, account: Account, make_layer: MakeLayer
+) -> None:
+    moment = dt.datetime(2024, 2, 29, 23, 59, 59, 123456, tzinfo=dt.UTC)
+    row = (
+        True,
+        -(2**63),
+        1e-320,
+        Decimal("12345678901234567890.123456"),
+        dt.date(1582, 10, 15),
+        moment,
+        dt.time(1, 2, 3, 4),
+        "naïve \N{SNOWMAN}\n\t\\",
+        '{"a": [1, null]}',
+        b"\x00\xff",
+    )
+    types = {f"c{i}": type_ for i, type_ in enumerate(ColumnType)}
+    await create(connection, account, make_layer(types, [row, (None,) * len(row)]))
+
+    stored = await rows(
+        connection,
+        "SELECT c0, c1, c2, c3, c4, c5, c6, c7, c8, c9 FROM alice.cities ORDER BY cartodb_id",
+    )
+    assert stored == [(*row[:8], {"a": [1, None]}, row[9]), (None,) * len(row)]
+
+
+async def test_a_taken_name_gets_a_number(
+    connection: Connection, account: Account, make_layer: MakeLayer
+) -> None:
+    await connection.execute("CREATE VIEW alice.cities AS SELECT 1 AS x")
+    applied = await create(connection, account, make_layer(TYPES, CITIES))
+    assert applied.table.name == "cities_1"
+
+
+async def test_unchanged_rows_are_not_touched_at_all(
+    connection: Connection, account: Account, make_layer: MakeLayer
+) -> None:
+    before = await create(connection, account, make_layer(TYPES, CITIES, POINTS))
+    kept = (
+        "SELECT ctid::text, cartodb_id FROM alice.cities WHERE cartodb_id IN (1, 2, 4) ORDER BY 2"
+    )
+    untouched = await rows(connection, kept)
+
+    # One of two equal rows goes, a third of another kind comes twice.
+    after = await refresh(
+        connection,
+        account,
+        make_layer(
+            TYPES,
+            [("Molde", 32_000), *[CITIES[i] for i in (3, 1, 0)], ("Molde", 32_000)],
+            [(7.16, 62.74), None, POINTS[1], POINTS[0], (7.16, 62.74)],
+        ),
+        before,
+    )
+
+    assert after.rows == RowCounts(inserted=2, deleted=1, unchanged=3)
+    assert await rows(connection, kept) == untouched
+    assert await rows(connection, "SELECT cartodb_id, name FROM alice.cities ORDER BY 1") == [
+        (1, "Oslo"),
+        (2, "Bergen"),
+        (4, None),
+        (5, "Molde"),
+        (6, "Molde"),
+    ]
+    found = await find_table(connection, before.table.id)
+    assert found is not None
+    assert found.row_count == 5
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        pytest.param((None,), ("",), id="NULL and the empty text differ"),
+        pytest.param(("a,b",), ("a\\,b",), id="separators inside a value"),
+        pytest.param(('"',), ('""',), id="quotes inside a value"),
+    ],
+)
+async def test_rows_that_look_alike_are_told_apart(
+    connection: Connection,
+    account: Account,
+    make_layer: MakeLayer,
+    old: tuple[str | None],
+    new: tuple[str | None],
+) -> None:
+    types = {"a": ColumnType.TEXT}
+    before = await create(connection, account, make_layer(types, [old]))
+    after = await refresh(connection, account, make_layer(types, [new]), before)
+    assert after.rows == RowCounts(inserted=1, deleted=1)
+    assert await rows(connection, "SELECT a FROM alice.cities") == [new]
+
+
+async def test_negative_zero_and_nan_are_values_of_their_own(
+    connection: Connection, account: Account, make_layer: MakeLayer
+) -> None:
+    types = {"a": ColumnType.DOUBLE}
+    before = await create(connection, account, make_layer(types, [(0.0,), (float("nan"),)]))
+    after = await refresh(
+        connection, account, make_layer(types, [(-0.0,), (float("nan"),)]), before
+    )
+    assert after.rows == RowCounts(inserted=1, deleted=1, unchanged=1)
+    assert await rows(connection, "SELECT a::text FROM alice.cities ORDER BY 1") == [
+        ("-0",),
+        ("NaN",),
+    ]
+
+
+async def test_edits_by_hand_are_healed_and_own_columns_stay(
+    connection: Connection, account: Account, make_layer: MakeLayer
+) -> None:
+    layer = make_layer(TYPES, CITIES, POINTS)
+    before = await create(connection, account, layer)
+    await connection.execute("ALTER TABLE alice.cities ADD COLUMN note text")
+    await connection.execute("UPDATE alice.cities SET note = 'mine'")
+    await connection.execute("UPDATE alice.cities SET size = 1 WHERE cartodb_id = 1")
+    await connection.execute(
+        "UPDATE alice.cities SET the_geom_webmercator = NULL WHERE cartodb_id = 2"
+    )
+    await connection.execute("INSERT INTO alice.cities (cartodb_id, name) VALUES (900, 'stray')")
+    await connection.execute("DELETE FROM alice.cities WHERE cartodb_id = 4")
+
+    after = await refresh(connection, account, layer, before)
+
+    assert after.rows == RowCounts(inserted=3, deleted=3, unchanged=1)
+    assert await rows(
+        connection, "SELECT name, size, note FROM alice.cities ORDER BY cartodb_id"
+    ) == [
+        ("Bergen", 280_000, "mine"),
+        ("Oslo", 700_000, None),
+        ("Bergen", 280_000, None),
+        (None, None, None),
+    ]
+    assert await rows(
+        connection, "SELECT min(cartodb_id) FROM alice.cities WHERE note IS NULL"
+    ) == [(901,)]
+
+
+async def test_a_vanished_column_stays_and_becomes_null_and_an_added_one_comes(
+    connection: Connection, account: Account, make_layer: MakeLayer
+) -> None:
+    before = await create(connection, account, make_layer(TYPES, CITIES, POINTS))
+    newer = {"name": ColumnType.TEXT, "mayor": ColumnType.TEXT}
+    after = await refresh(connection, account, make_layer(newer, [("Oslo", "Anne")]), before)
+
+    assert [column.name for column in after.columns] == ["name", "mayor", "size"]
+    assert after.schema_changes == ('ADD COLUMN "mayor" text',)
+    assert await rows(connection, "SELECT name, size, mayor FROM alice.cities") == [
+        ("Oslo", None, "Anne")
+    ]
+
+
+async def test_a_wider_type_is_taken_over_by_rows_that_stay(
+    connection: Connection, account: Account, make_layer: MakeLayer
+) -> None:
+    before = await create(connection, account, make_layer(TYPES, [("a", 1), ("b", 2)]))
+    wider = {"name": ColumnType.TEXT, "size": ColumnType.TEXT}
+    after = await refresh(connection, account, make_layer(wider, [("a", "1"), ("b", "x")]), before)
+    assert after.rows == RowCounts(inserted=1, deleted=1, unchanged=1)
+    assert await rows(connection, "SELECT name, size FROM alice.cities ORDER BY 1") == [
+        ("a", "1"),
+        ("b", "x"),
+    ]
+
+
+async def test_a_view_in_the_way_of_a_type_is_named_and_the_table_stays(
+    connection: Connection, account: Account, make_layer: MakeLayer
+) -> None:
+    before = await create(connection, account, make_layer(TYPES, [("a", 1)]))
+    await connection.execute("CREATE VIEW alice.sizes AS SELECT size FROM alice.cities")
+    wider = {"name": ColumnType.TEXT, "size": ColumnType.TEXT}
+    with pytest.raises(CannotChangeTableError, match="sizes"):
+        async with connection.transaction():
+            await refresh(connection, account, make_layer(wider, [("a", "x")]), before)
+    assert await rows(connection, "SELECT size FROM alice.sizes") == [(1,)]
+
+
+async def test_children_of_rows_that_stay_are_kept(
+    connection: Connection, account: Account, make_layer: MakeLayer
+) -> None:
+    before = await create(connection, account, make_layer(TYPES, CITIES))
+    await connection.execute(
+        "CREATE TABLE alice.visits (city bigint REFERENCES alice.cities ON DELETE CASCADE)"
+    )
+    await connection.execute("INSERT INTO alice.visits SELECT cartodb_id FROM alice.cities")
+    await refresh(connection, account, make_layer(TYPES, CITIES[1:]), before)
+    assert await rows(connection, "SELECT city FROM alice.visits ORDER BY 1") == [(2,), (3,), (4,)]
+
+
+async def test_a_trigger_that_swallows_rows_is_named(
+    connection: Connection, account: Account, make_layer: MakeLayer
+) -> None:
+    before = await create(connection, account, make_layer(TYPES, CITIES))
+    await connection.execute(
+        "CREATE FUNCTION alice.ignore() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'"
+    )
+    await connection.execute(
+        "CREATE TRIGGER keep BEFORE DELETE ON alice.cities"
+        " FOR EACH ROW EXECUTE FUNCTION alice.ignore()"
+    )
+    with pytest.raises(CannotChangeTableError, match="trigger keep"):
+        async with connection.transaction():
+            await refresh(connection, account, make_layer(TYPES, []), before)
+    assert await rows(connection, "SELECT count(*) FROM alice.cities") == [(4,)]
+
+
+async def test_a_renamed_table_is_followed(
+    connection: Connection, account: Account, make_layer: MakeLayer
+) -> None:
+    before = await create(connection, account, make_layer(TYPES, CITIES))
+    await connection.execute("ALTER TABLE alice.cities RENAME TO towns")
+    after = await refresh(connection, account, make_layer(TYPES, CITIES[:1]), before)
+    assert after.table.name == "towns"
+    assert await rows(connection, "SELECT count(*) FROM alice.towns") == [(1,)]
+
+
+async def test_a_dropped_table_is_not_found(
+    connection: Connection, account: Account, make_layer: MakeLayer
+) -> None:
+    before = await create(connection, account, make_layer(TYPES, CITIES))
+    await connection.execute("DROP TABLE alice.cities")
+    assert await find_table(connection, before.table.id) is None
+
+
+async def test_a_file_that_is_not_what_it_says_is_refused(
+    connection: Connection, account: Account, make_layer: MakeLayer
+) -> None:
+    layer = make_layer(TYPES, CITIES)
+    lying = TypedLayer(
+        name="x", path=layer.path, columns=layer.columns[:1], row_count=layer.row_count
+    )
+    with pytest.raises(LoadError):
+        await create(connection, account, lying)
+
+
+async def test_an_empty_layer_gives_an_empty_table(
+    connection: Connection, account: Account, make_layer: MakeLayer
+) -> None:
+    applied = await create(connection, account, make_layer(TYPES, []))
+    assert applied.rows == RowCounts()
+    await connection.execute("INSERT INTO alice.cities (name) VALUES ('first')")
+    assert await rows(connection, "SELECT cartodb_id FROM alice.cities") == [(1,)]
+
+
+async def test_columns_that_change_under_a_lock_wait_and_then_say_so(
+    pool: Any, make_layer: MakeLayer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("synctables.importer.apply.columns.LOCK_ATTEMPTS", 2)
+    async with pool.connection() as connection:
+        account, _ = await create_account(connection, name="alice")
+        before = await create(connection, account, make_layer(TYPES, CITIES))
+    async with pool.connection() as reader, pool.connection() as connection:
+        await reader.execute("SELECT * FROM alice.cities")
+        wider = {**TYPES, "mayor": ColumnType.TEXT}
+        with pytest.raises(LockedTableError):
+            async with connection.transaction():
+                await refresh(connection, account, make_layer(wider, []), before)

@@ -1,0 +1,73 @@
+"""Typed layers made by hand, as the infer stage would write them, for tests of what follows it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import shapely
+
+from synctables.importer.model import Column, ColumnType, TypedLayer
+
+ARROW_TYPES = {
+    ColumnType.BOOLEAN: pa.bool_(),
+    ColumnType.BIGINT: pa.int64(),
+    ColumnType.DOUBLE: pa.float64(),
+    ColumnType.NUMERIC: pa.decimal128(30, 6),
+    ColumnType.DATE: pa.date32(),
+    ColumnType.TIMESTAMPTZ: pa.timestamp("us", "UTC"),
+    ColumnType.TIME: pa.time64("us"),
+    ColumnType.TEXT: pa.string(),
+    ColumnType.JSONB: pa.string(),
+    ColumnType.BYTEA: pa.binary(),
+}
+
+MakeLayer = Callable[..., TypedLayer]
+
+
+@pytest.fixture
+def make_layer(tmp_path: Path) -> MakeLayer:
+    """``make_layer({"name": ColumnType.TEXT}, [("a",), …], points=[(x, y), None, …])``."""
+    numbers = iter(range(1_000_000))
+
+    def make(
+        types: dict[str, ColumnType],
+        rows: Sequence[tuple[Any, ...]],
+        points: Sequence[tuple[float, float] | None] | None = None,
+        name: str = "layer",
+    ) -> TypedLayer:
+        path = tmp_path / f"{next(numbers)}.parquet"
+        arrays = [
+            pa.array([row[i] for row in rows], ARROW_TYPES[type_])
+            for i, type_ in enumerate(types.values())
+        ]
+        located = list(points) if points is not None else [None] * len(rows)
+        arrays = [_wkb(located, 4326), _wkb(located, 3857), *arrays]
+        names = ["the_geom", "the_geom_webmercator", *types]
+        pq.write_table(pa.table(arrays, names=names), path)
+        return TypedLayer(
+            name=name,
+            path=path,
+            columns=tuple(Column(name=n, field=n, type=t) for n, t in types.items()),
+            row_count=len(rows),
+        )
+
+    return make
+
+
+def _wkb(points: list[tuple[float, float] | None], srid: int) -> pa.Array:
+    return pa.array(
+        [
+            None
+            if point is None
+            else shapely.to_wkb(
+                shapely.set_srid(shapely.Point(point), srid), include_srid=True, byte_order=1
+            )
+            for point in points
+        ],
+        pa.binary(),
+    )

@@ -31,6 +31,14 @@ JOIN api_keys ON api_keys.account_id = accounts.id
 WHERE api_keys.key_sha256 = %(key_sha256)s
 """  # noqa: S608
 
+_FIND_KEY_ID = "SELECT id FROM api_keys WHERE key_sha256 = %(key_sha256)s"
+
+_FIND_BY_KEY_ID = f"""
+SELECT {_COLUMNS}, api_keys.key_sha256 FROM accounts
+JOIN api_keys ON api_keys.account_id = accounts.id
+WHERE api_keys.id = %(key_id)s
+"""  # noqa: S608
+
 _COUNT = "SELECT count(*) AS account_count FROM accounts"
 
 # The account's row is locked, so that two rotations at once leave one key, not two.
@@ -78,6 +86,21 @@ async def select_account_by_key(connection: Connection, *, key_sha256: bytes) ->
     cursor = await connection.execute(_FIND_BY_KEY, {"key_sha256": key_sha256})
     row = await cursor.fetchone()
     return _to_account(row) if row else None
+
+
+async def select_key_id(connection: Connection, *, key_sha256: bytes) -> UUID | None:
+    cursor = await connection.execute(_FIND_KEY_ID, {"key_sha256": key_sha256})
+    row = await cursor.fetchone()
+    return row["id"] if row else None
+
+
+async def select_account_by_key_id(
+    connection: Connection, *, key_id: UUID
+) -> tuple[Account, bytes] | None:
+    """The account of a key and the key's hash."""
+    cursor = await connection.execute(_FIND_BY_KEY_ID, {"key_id": key_id})
+    row = await cursor.fetchone()
+    return (_to_account(row), bytes(row["key_sha256"])) if row else None
 
 
 async def select_account_count(connection: Connection) -> int:

@@ -1,0 +1,91 @@
+"""One call = one account, one transaction, committed before the answer leaves."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import Depends, Request
+from procrastinate import App as JobsApp
+from psycopg import AsyncConnection
+from psycopg.rows import DictRow
+from psycopg_pool import AsyncConnectionPool
+from starlette.requests import HTTPConnection
+
+from synctables.accounts.model import Account
+from synctables.api.auth import authenticate_request, require_credentials
+from synctables.api.bodies import read_parameters
+from synctables.settings import Settings
+from synctables.syncs.service import SyncLimits
+
+CONNECTION_TIMEOUT_SECONDS = 5.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Services:
+    """What every call may use; made once per process, kept in ``app.state.services``."""
+
+    settings: Settings
+    pool: AsyncConnectionPool[AsyncConnection[DictRow]]
+    jobs_app: JobsApp
+
+    @property
+    def limits(self) -> SyncLimits:
+        return SyncLimits.of(self.settings)
+
+    @property
+    def upload_dir(self) -> Path | None:
+        """Where uploads wait while they arrive; None: the system's folder for such files."""
+        return self.settings.data_dir
+
+    @asynccontextmanager
+    async def transaction(
+        self, *, timeout_seconds: float = CONNECTION_TIMEOUT_SECONDS
+    ) -> AsyncIterator[AsyncConnection[DictRow]]:
+        """A connection in a transaction: committed at the end, rolled back on an error."""
+        async with (
+            self.pool.connection(timeout=timeout_seconds) as connection,
+            connection.transaction(),
+        ):
+            yield connection
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call:
+    """An authenticated call, inside its transaction."""
+
+    account: Account
+    connection: AsyncConnection[DictRow]
+    services: Services
+    parameters: Mapping[str, Any] = field(repr=False)
+
+
+def services_of(request: HTTPConnection) -> Services:
+    services = request.app.state.services
+    assert isinstance(services, Services)  # noqa: S101  # create_app put it there
+    return services
+
+
+@asynccontextmanager
+async def open_call(request: Request, parameters: Mapping[str, Any]) -> AsyncIterator[Call]:
+    """Authenticate the call in a new transaction, which ends with the block.
+
+    Raises `UnauthenticatedError`; a call that shows no key costs no connection.
+    """
+    require_credentials(request, parameters)
+    services = services_of(request)
+    async with services.transaction() as connection:
+        account = await authenticate_request(request, connection, parameters)
+        yield Call(account=account, connection=connection, services=services, parameters=parameters)
+
+
+async def _open_call(request: Request) -> AsyncIterator[Call]:
+    parameters = await read_parameters(request)
+    async with open_call(request, parameters) as call:
+        yield call
+
+
+# The scope matters: with FastAPI's default the block would end, and so COMMIT, only after the
+# answer was sent, and a client could be told of a sync that was never stored.
+CurrentCall = Annotated[Call, Depends(_open_call, scope="function")]

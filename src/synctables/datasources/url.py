@@ -1,0 +1,213 @@
+"""Public web addresses: conditional, resumable, guarded downloads.
+
+One fetch is: ask (with what is known of the last version), follow redirects by hand, take the
+body to disk, and go on where a broken connection stopped, as long as the server vouches that the
+file is still the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from synctables.datasources.base import Fetched, NotModified, OnBytes, SourceVersion
+from synctables.datasources.content_coding import decode_file
+from synctables.datasources.download import Download, Whole
+from synctables.datasources.http_errors import http_errors, status_error
+from synctables.datasources.representation import condition_headers, confirms
+from synctables.datasources.web_address import (
+    WebAddress,
+    WrongAddressError,
+    follow_redirect,
+    parse_address,
+    validate_url,
+)
+from synctables.errors import (
+    DownloadError,
+    DownloadRefusedError,
+    DownloadTimeoutError,
+    PartialFileError,
+    UnknownServerError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+    from pathlib import Path
+
+    import aiohttp
+
+    from synctables.settings import Settings
+
+__all__ = ["UrlDatasource", "validate_url"]
+
+_MAX_REDIRECTS = 10
+_REDIRECTS = (301, 302, 303, 307, 308)
+_FILES = (200, 203, 204)
+_FOUND = 302
+_NOT_MODIFIED = 304
+_RANGE_ANSWERS = (206, 412, 416)
+_MENDABLE = (DownloadError, PartialFileError, DownloadTimeoutError, UnknownServerError)
+_PATIENCE = 10
+"""Idle timeouts that headers may take together, and the window in which a body's pace counts."""
+
+
+class UrlDatasource:
+    """Files at http and https addresses; an item is a URL.
+
+    ``session`` comes from `create_http_session`, which guards every connection.
+    ``backoff_seconds``: the pause before the first of a few attempts to go on with a broken
+    download; each fruitless one doubles it.
+    """
+
+    def __init__(
+        self, session: aiohttp.ClientSession, settings: Settings, *, backoff_seconds: float = 0.5
+    ) -> None:
+        self._session = session
+        self._max_bytes = settings.max_file_bytes
+        self._patience_seconds = settings.idle_timeout_seconds * _PATIENCE
+        self._connect_seconds = settings.connect_timeout_seconds
+        self._backoff_seconds = backoff_seconds
+
+    async def fetch(
+        self, item: str, *, known: SourceVersion | None, into: Path, on_bytes: OnBytes
+    ) -> Fetched | NotModified:
+        """Bring the file at the URL ``item`` into the folder ``into``, unless it is ``known``.
+
+        Not modified is what the server says (304, with ``known`` as the version) or what the
+        content shows (the same sha-256, with the validators of this answer as the version: a
+        server that stopped sending them clears them). Raises a `RunError`; ``http_status`` is
+        set where an answer was received.
+        """
+        address = _parse(item)
+        download = Download(
+            first_url=str(address.url),
+            into=into,
+            max_bytes=self._max_bytes,
+            pace_seconds=self._patience_seconds,
+            on_bytes=on_bytes,
+        )
+        try:
+            confirmed = await self._bring(address, download, known)
+        finally:
+            download.close()
+        return confirmed or await self._judge(download.whole(), known)
+
+    async def _bring(
+        self, address: WebAddress, download: Download, known: SourceVersion | None
+    ) -> NotModified | None:
+        """Bring the whole body to disk, or nothing where the server confirms what is known."""
+        headers = condition_headers(known)
+        while True:
+            try:
+                async with self._ask(address, headers) as (response, hop):
+                    if known and response.status == _NOT_MODIFIED:
+                        if confirms(response.headers, known):
+                            return NotModified(version=known, http_status=_NOT_MODIFIED)
+                        headers = {}
+                        continue
+                    await download.take(response, hop)
+                    return None
+            except _MENDABLE as error:
+                if getattr(error, "retry_after_seconds", None) or not download.may_go_on():
+                    raise
+            await asyncio.sleep(self._backoff_seconds * 2 ** (download.fruitless_attempts - 1))
+            headers = download.resume_headers()
+
+    async def _judge(self, whole: Whole, known: SourceVersion | None) -> Fetched | NotModified:
+        """Decode the body where it was coded, and tell by its hash whether it is new."""
+        representation, size_bytes, sha256 = whole.representation, whole.size_bytes, whole.sha256
+        if representation.coding:
+            size_bytes, sha256 = await asyncio.to_thread(
+                _decode, whole.path, coding=representation.coding, max_bytes=self._max_bytes
+            )
+        version = replace(representation.version, content_sha256=sha256)
+        if known and known.content_sha256 == sha256:
+            whole.path.unlink()
+            return NotModified(version=version, http_status=whole.http_status)
+        return Fetched(
+            path=whole.path,
+            file_name=whole.file_name,
+            content_type=representation.content_type,
+            size_bytes=size_bytes,
+            version=version,
+            http_status=whole.http_status,
+        )
+
+    @asynccontextmanager
+    async def _ask(
+        self, address: WebAddress, headers: Mapping[str, str]
+    ) -> AsyncIterator[tuple[aiohttp.ClientResponse, WebAddress]]:
+        """The answer with a file (or with what ``headers`` asked for), and where it came from."""
+        hop = address
+        for _ in range(_MAX_REDIRECTS + 1):
+            async with self._request(hop, headers) as response:
+                location = response.headers.get("Location")
+                if response.status not in _REDIRECTS or location is None:
+                    _check_status(response, hop, headers)
+                    yield response, hop
+                    return
+                hop = _next_hop(hop, location, status=response.status)
+        raise DownloadRefusedError(
+            f"{address.public} redirects more than {_MAX_REDIRECTS} times, perhaps in a circle.",
+            http_status=_FOUND,
+        )
+
+    @asynccontextmanager
+    async def _request(
+        self, hop: WebAddress, headers: Mapping[str, str]
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        sent = dict(headers)
+        if hop.authorization:
+            sent["Authorization"] = hop.authorization
+        with http_errors(hop.public):
+            async with asyncio.timeout(self._connect_seconds + self._patience_seconds):
+                response = await self._session.get(hop.url, headers=sent, allow_redirects=False)
+        async with response:
+            yield response
+
+
+def _parse(item: str) -> WebAddress:
+    try:
+        return parse_address(item)
+    except WrongAddressError as error:
+        raise DownloadRefusedError(f"The address cannot be fetched: {error}.") from error
+
+
+def _next_hop(hop: WebAddress, location: str, *, status: int) -> WebAddress:
+    try:
+        return follow_redirect(hop, location)
+    except WrongAddressError as error:
+        message = f"{hop.public} redirects to an address that cannot be fetched: {error}."
+        raise DownloadRefusedError(message, http_status=status) from error
+
+
+def _check_status(
+    response: aiohttp.ClientResponse, hop: WebAddress, headers: Mapping[str, str]
+) -> None:
+    """Raise unless the answer is a file, or one that the request's own headers provoked."""
+    is_conditional = "If-None-Match" in headers or "If-Modified-Since" in headers
+    accepted = (
+        *_FILES,
+        *((_NOT_MODIFIED,) if is_conditional else ()),
+        *(_RANGE_ANSWERS if "Range" in headers else ()),
+    )
+    if response.status not in accepted:
+        raise status_error(
+            response.status,
+            address=hop.public,
+            retry_after=response.headers.get("Retry-After"),
+            now=datetime.now(UTC),
+        )
+
+
+def _decode(path: Path, *, coding: str, max_bytes: int) -> tuple[int, str]:
+    """Decode a file in its place. Returns its new size and sha-256."""
+    coded = path.with_name(path.name + ".coded")
+    path.rename(coded)
+    try:
+        return decode_file(coded, path, coding=coding, max_bytes=max_bytes)
+    finally:
+        coded.unlink()

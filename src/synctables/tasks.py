@@ -17,7 +17,12 @@ from synctables.jobs import (
     RUN_TASK,
     SWEEP_TASK,
 )
-from synctables.syncs.recovery import forget_old_records, requeue_lost_runs, retry_stalled_jobs
+from synctables.syncs.recovery import (
+    forget_old_jobs,
+    forget_old_records,
+    requeue_lost_runs,
+    retry_stalled_jobs,
+)
 from synctables.syncs.runs import Workshop, carry_out
 from synctables.syncs.service import queue_due_syncs
 
@@ -61,4 +66,5 @@ def register_tasks(app: App, workshop: Workshop) -> None:
     @app.task(name=SWEEP_TASK, queue=CLOCK_QUEUE)
     async def sweep(timestamp: int) -> None:
         async with workshop.pool.connection() as connection:
-            await forget_old_records(connection, app)
+            await forget_old_records(connection)
+        await forget_old_jobs(app)

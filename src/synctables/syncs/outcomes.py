@@ -59,9 +59,7 @@ def failure(error: RunError) -> Outcome:
         kind = OutcomeKind.REFUSED
     else:
         kind = OutcomeKind.TRANSIENT if error.transient else OutcomeKind.TERMINAL
-    return Outcome(
-        kind=kind, message=describe(error), error=error, http_status=error.http_status
-    )
+    return Outcome(kind=kind, message=describe(error), error=error, http_status=error.http_status)
 
 
 def describe(error: RunError) -> str:
@@ -114,9 +112,7 @@ async def abandon_runs(connection: Connection, sync: Sync, *, now: datetime) -> 
             await connection.execute("DELETE FROM fences WHERE run_id = %s", [run.id])
 
 
-async def _update_sync(
-    connection: Connection, sync: Sync, outcome: Outcome, now: datetime
-) -> None:
+async def _update_sync(connection: Connection, sync: Sync, outcome: Outcome, now: datetime) -> None:
     if outcome.is_success:
         await _mark_success(connection, sync, outcome, now)
     else:
@@ -143,9 +139,7 @@ async def _mark_success(
             "id": sync.id,
             "state": SyncState.SUCCESS.value,
             "now": now,
-            "run_at": next_slot(
-                sync.run_at, timedelta(seconds=sync.options.interval_seconds), now
-            ),
+            "run_at": next_slot(sync.run_at, timedelta(seconds=sync.options.interval_seconds), now),
             "has_changed_rows": outcome.has_changed_rows,
             "etag": version.etag,
             "last_modified": version.last_modified,
@@ -189,9 +183,7 @@ async def _mark_failure(
     )
 
 
-async def _finish_run(
-    connection: Connection, run: Run, outcome: Outcome, now: datetime
-) -> None:
+async def _finish_run(connection: Connection, run: Run, outcome: Outcome, now: datetime) -> None:
     await connection.execute(
         """
         UPDATE runs SET

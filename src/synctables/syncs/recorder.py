@@ -160,7 +160,9 @@ def _success_message(imported: Imported, totals: dict[str, int]) -> str:
     names = ", ".join(applied.table.name for applied in imported.applied)
     figures = ", ".join(f"{count:,} {name}" for name, count in totals.items() if count)
     seconds = sum(imported.stage_seconds.values())
-    return f"{names}: {figures or 'no rows'} ({imported.fetched.size_bytes:,} bytes, {seconds:.1f} s)."
+    return (
+        f"{names}: {figures or 'no rows'} ({imported.fetched.size_bytes:,} bytes, {seconds:.1f} s)."
+    )
 
 
 def _layer_report(layer: TypedLayer) -> dict[str, Any]:
@@ -184,7 +186,7 @@ def _details(imported: Imported) -> list[str]:
         lines += [f"column {c.name}: {c.type} ({c.reason})" for c in layer.columns if c.reason]
         for misfit in layer.misfits:
             examples = "; ".join(f"row {row}: {text}" for row, text in misfit.examples)
-            lines.append(f"{misfit.column}: {misfit.count:,} × {misfit.reason}. {examples}")
+            lines.append(f"{misfit.column}: {misfit.count:,} cells, {misfit.reason}. {examples}")
     if imported.left_out:
         lines.append("Left out, beyond the tables of one import: " + ", ".join(imported.left_out))
     for applied in imported.applied:

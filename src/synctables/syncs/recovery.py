@@ -95,10 +95,14 @@ async def requeue_lost_runs(connection: Connection, jobs_app: App) -> int:
     return len(lost) + len(idle)
 
 
-async def forget_old_records(connection: Connection, jobs_app: App) -> None:
-    """Keep the newest entries of each log, a month of runs, a day of jobs."""
+async def forget_old_records(connection: Connection) -> None:
+    """Keep the newest entries of each log, and a month of runs."""
     await connection.execute(_TRIM_LOGS, [KEPT_LOG_ENTRIES])
     await connection.execute(_FORGET_RUNS, [datetime.now(UTC) - KEPT_RUNS])
+
+
+async def forget_old_jobs(jobs_app: App) -> None:
+    """Keep a day of jobs that failed or were called off; those that succeeded are gone already."""
     await jobs_app.job_manager.delete_old_jobs(
         nb_hours=KEPT_JOB_HOURS,
         include_failed=True,

@@ -1,4 +1,4 @@
-"""Syncs and runs as rows. Every statement that reads or writes them stands here or in `outcomes`."""
+"""Syncs and runs as rows. What reads or writes them stands here, their end in `outcomes`."""
 
 from __future__ import annotations
 
@@ -63,6 +63,8 @@ UPDATE syncs SET
     max_row_loss = %(max_row_loss)s, on_empty = %(on_empty)s
 WHERE id = %(id)s
 """
+
+_SELECT_RUN = "SELECT * FROM runs WHERE id = %s"
 
 _INSERT_RUN = """
 INSERT INTO runs (id, account_id, sync_id, log_id, state, url, file_name, options, accept)
@@ -203,12 +205,14 @@ async def insert_run(
 
 async def get_run(connection: Connection, run_id: UUID, *, for_update: bool = False) -> Run | None:
     lock = " FOR UPDATE" if for_update else ""
-    cursor = await connection.execute("SELECT * FROM runs WHERE id = %s" + lock, [run_id])
+    cursor = await connection.execute(_SELECT_RUN + lock, [run_id])
     row = await cursor.fetchone()
     return _run(row) if row else None
 
 
-async def list_unfinished_runs(connection: Connection, account_id: UUID, *, since: datetime) -> list[UUID]:
+async def list_unfinished_runs(
+    connection: Connection, account_id: UUID, *, since: datetime
+) -> list[UUID]:
     """Ids of runs that have not ended and were created after ``since``, newest first."""
     cursor = await connection.execute(
         "SELECT id FROM runs WHERE account_id = %s AND finished_at IS NULL AND created_at > %s"

@@ -75,7 +75,7 @@ async def carry_out(run_id: UUID, workshop: Workshop) -> None:
     Raises only what makes the job itself fail: a lost database, or being called off.
     """
     async with workshop.pool.connection() as connection:
-        begun = await _begin(connection, run_id)
+        begun = await begin(connection, run_id)
     if begun is None:
         return
     with structlog.contextvars.bound_contextvars(
@@ -88,12 +88,12 @@ async def carry_out(run_id: UUID, workshop: Workshop) -> None:
             log.warning("run_fenced", reason=str(error))
         except RunError as error:
             await _record_failure(begun, error, workshop)
-        except Exception as error:  # noqa: BLE001 - recorded, as every end of a run is
+        except Exception as error:  # recorded, as every end of a run is
             log.exception("run_failed_unforeseen")
             await _record_failure(begun, UnknownError(type(error).__name__), workshop)
 
 
-async def _begin(connection: Connection, run_id: UUID) -> Begun | None:
+async def begin(connection: Connection, run_id: UUID) -> Begun | None:
     """Take the run over: from here on no other worker's attempt at it can commit."""
     run = await repository.get_run(connection, run_id, for_update=True)
     if run is None or run.finished_at is not None:
@@ -105,8 +105,8 @@ async def _begin(connection: Connection, run_id: UUID) -> Begun | None:
         [run_id, token],
     )
     await connection.execute(
-        "UPDATE runs SET attempt_count = attempt_count + 1, started_at = coalesce(started_at, now())"
-        " WHERE id = %s",
+        "UPDATE runs SET attempt_count = attempt_count + 1,"
+        " started_at = coalesce(started_at, now()) WHERE id = %s",
         [run_id],
     )
     sync = None

@@ -40,7 +40,7 @@ def retry_at(
     than a day, unless the interval itself is longer. The source's ``Retry-After`` may delay
     further, up to a day.
     """
-    doublings = 2 ** min(failure_streak - 1, 20)
+    doublings = 1 << min(failure_streak - 1, 20)
     if is_transient:
         pause = min(TRANSIENT_BASE * doublings, LONGEST_BACKOFF)
     else:
@@ -51,7 +51,7 @@ def retry_at(
 
 
 def spread_seconds(sync_id: UUID, interval: timedelta) -> float:
-    """How much later than ``run_at`` a sync is claimed, so that many created together spread out."""
+    """How much later than ``run_at`` a sync is claimed, so that many made together spread out."""
     share = (sync_id.int % 1000) / 1000
     return share * min(WIDEST_SPREAD_SECONDS, interval.total_seconds() * SPREAD_SHARE)
 

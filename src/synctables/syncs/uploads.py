@@ -14,7 +14,7 @@ CHUNK_BYTES = 4 * 1024 * 1024
 async def store_upload(
     connection: Connection, run_id: UUID, content: AsyncIterator[bytes], *, max_bytes: int
 ) -> int:
-    """Store the content under the run. Returns its size. Raises `InvalidRequestError` if too big."""
+    """Store the content under the run; gives its size. Raises `InvalidRequestError` if too big."""
     size = number = 0
     async for chunk in _rechunked(content):
         size += len(chunk)

@@ -1,0 +1,129 @@
+"""What dies on the way is found and done again, and what comes back from the dead cannot commit."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from uuid import UUID, uuid4
+
+import pytest
+
+from synctables.errors import FencedError
+from synctables.syncs.model import SyncState
+from synctables.syncs.outcomes import Outcome, OutcomeKind, record_outcome
+from synctables.syncs.recovery import forget_old_records
+from synctables.syncs.repository import append_log
+from synctables.syncs.runs import begin
+from tests.support.file_server import FileServer
+from tests.support.workers import Desk, StartWorker
+
+CSV = b"name,size\nOslo,1\n"
+SUCCESS = Outcome(kind=OutcomeKind.SUCCESS, message="done")
+
+
+async def test_a_worker_that_was_presumed_dead_cannot_record(
+    desk: Desk, file_server: FileServer
+) -> None:
+    sync, run_id = await desk.add_only(file_server.put("/a.csv", CSV))
+    async with desk.pool.connection() as connection:
+        frozen = await begin(connection, run_id)
+    async with desk.pool.connection() as connection:
+        successor = await begin(connection, run_id)
+    assert frozen is not None
+    assert successor is not None
+
+    now = datetime.now(UTC)
+    with pytest.raises(FencedError):
+        async with desk.pool.connection() as connection:
+            await record_outcome(connection, run_id, token=frozen.token, outcome=SUCCESS, now=now)
+    assert (await desk.sync(sync.id)).state is SyncState.SYNCING
+
+    async with desk.pool.connection() as connection:
+        await record_outcome(connection, run_id, token=successor.token, outcome=SUCCESS, now=now)
+    assert (await desk.sync(sync.id)).state is SyncState.SUCCESS
+
+    with pytest.raises(FencedError):
+        async with desk.pool.connection() as connection:
+            await record_outcome(
+                connection, run_id, token=successor.token, outcome=SUCCESS, now=now
+            )
+
+
+async def test_a_run_that_has_ended_is_not_begun_again(desk: Desk, file_server: FileServer) -> None:
+    _, run_id = await desk.add_only(file_server.put("/a.csv", CSV))
+    async with desk.pool.connection() as connection:
+        begun = await begin(connection, run_id)
+        assert begun is not None
+        await record_outcome(
+            connection, run_id, token=begun.token, outcome=SUCCESS, now=datetime.now(UTC)
+        )
+        assert await begin(connection, run_id) is None
+        assert await begin(connection, uuid4()) is None
+
+
+@pytest.mark.parametrize(
+    "accident",
+    [
+        pytest.param(
+            "UPDATE procrastinate_jobs SET status = 'doing', worker_id = (SELECT id FROM dead)"
+            " WHERE task_name = 'synctables.run'",
+            id="its worker died",
+        ),
+        pytest.param(
+            "UPDATE procrastinate_jobs SET status = 'doing' WHERE task_name = 'synctables.run'",
+            id="its worker died and was pruned",
+        ),
+        pytest.param(
+            "DELETE FROM procrastinate_jobs WHERE task_name = 'synctables.run'",
+            id="its job is lost",
+        ),
+        pytest.param(
+            "UPDATE procrastinate_jobs SET status = 'failed' WHERE task_name = 'synctables.run'",
+            id="its job failed without a word",
+        ),
+        pytest.param("DELETE FROM runs", id="the sync has no run at all"),
+    ],
+)
+async def test_a_sync_is_never_stuck(
+    desk: Desk, file_server: FileServer, accident: str, start_worker: StartWorker
+) -> None:
+    sync, _ = await desk.add_only(file_server.put("/a.csv", CSV))
+    async with desk.pool.connection() as connection:
+        await connection.execute("UPDATE syncs SET state = 'syncing'")
+        await connection.execute("UPDATE runs SET created_at = now() - interval '10 minutes'")
+        await connection.execute(
+            "CREATE TEMPORARY TABLE dead AS WITH worker AS ("
+            " INSERT INTO procrastinate_workers (last_heartbeat)"
+            " VALUES (now() - interval '10 minutes') RETURNING id) SELECT id FROM worker"
+        )
+        await connection.execute(accident)
+
+    await start_worker()
+
+    async def has_synced() -> bool | None:
+        return (await desk.sync(sync.id)).state is SyncState.SUCCESS or None
+
+    await desk.until(has_synced)
+    assert await desk.rows("SELECT name FROM a") == [("Oslo",)]
+
+
+async def test_old_records_are_forgotten_and_the_last_run_of_a_sync_is_not(
+    desk: Desk, file_server: FileServer
+) -> None:
+    sync, _ = await desk.add_only(file_server.put("/a.csv", CSV))
+    async with desk.pool.connection() as connection:
+        for number in range(1003):
+            await append_log(connection, sync.log_id, run_id=None, message=str(number))
+        await connection.execute(
+            "UPDATE runs SET finished_at = now() - interval '90 days', outcome = 'success',"
+            " state = 'complete'"
+        )
+        old = UUID(int=7)
+        await connection.execute(
+            "INSERT INTO runs SELECT (jsonb_populate_record(runs, jsonb_build_object("
+            "'id', %s::uuid, 'created_at', created_at - interval '1 day'))).* FROM runs",
+            [old],
+        )
+        await forget_old_records(connection)
+    assert await desk.rows("SELECT count(*), min(message::int) FROM log_entries") == [(1000, 3)]
+    assert await desk.rows(f"SELECT count(*) FROM runs WHERE id = '{old}'") == [(0,)]
+    assert await desk.rows("SELECT count(*) FROM runs") == [(1,)]

@@ -121,7 +121,7 @@ def _folder() -> Iterator[Path]:
 def _start(data_dir: Path, *, port: int, log_file: int) -> subprocess.Popen[str]:
     command = [*synctables_command(), "serve", "--port", str(port), "--data-dir", str(data_dir)]
     own = {key: value for key, value in os.environ.items() if not key.startswith("SYNCTABLES_")}
-    return subprocess.Popen(  # noqa: S603  # our own program
+    return subprocess.Popen(  # our own program
         command,
         stdout=subprocess.PIPE,
         stderr=log_file,
@@ -178,7 +178,7 @@ def _last_line(log_path: Path) -> str:
 
 def _read_database_url(data_dir: Path) -> str:
     command = [*synctables_command(), "database-url", "--data-dir", str(data_dir)]
-    answer = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+    answer = subprocess.run(command, capture_output=True, text=True, check=False)
     if answer.returncode:
         raise ServiceError(f"synctables database-url: {answer.stderr.strip()}")
     return answer.stdout.strip()

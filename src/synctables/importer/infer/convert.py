@@ -1,0 +1,114 @@
+"""Values that come with a type of their own (from GDAL, spreadsheets): to ours, or to text."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from synctables.importer.model import ColumnType
+
+_TYPE_MARK = b"synctables:type"
+_EXTENSION_MARK = b"ARROW:extension:name"
+_MOMENT = pa.timestamp("us", "UTC")
+
+
+def declared_type(field: pa.Field) -> ColumnType:
+    """The column type that an Arrow field stands for; text where it has no other."""
+    metadata = field.metadata or {}
+    if metadata.get(_TYPE_MARK) == b"jsonb" or metadata.get(_EXTENSION_MARK) == b"arrow.json":
+        return ColumnType.JSONB
+    return _type_of_arrow(field.type)
+
+
+def _type_of_arrow(arrow: pa.DataType) -> ColumnType:
+    if isinstance(arrow, pa.BaseExtensionType):
+        is_json = arrow.extension_name == "arrow.json"
+        return ColumnType.JSONB if is_json else _type_of_arrow(arrow.storage_type)
+    if pa.types.is_dictionary(arrow):
+        return _type_of_arrow(arrow.value_type)
+    return next((kind for test, kind in _ARROW_TESTS if test(arrow)), ColumnType.TEXT)
+
+
+def _is_binary(arrow: pa.DataType) -> bool:
+    return bool(
+        pa.types.is_binary(arrow)
+        or pa.types.is_large_binary(arrow)
+        or pa.types.is_binary_view(arrow)
+        or pa.types.is_fixed_size_binary(arrow)
+    )
+
+
+_ARROW_TESTS = (
+    (pa.types.is_boolean, ColumnType.BOOLEAN),
+    (pa.types.is_integer, ColumnType.BIGINT),
+    (pa.types.is_floating, ColumnType.DOUBLE),
+    (pa.types.is_decimal, ColumnType.NUMERIC),
+    (pa.types.is_date, ColumnType.DATE),
+    (pa.types.is_timestamp, ColumnType.TIMESTAMPTZ),
+    (pa.types.is_time, ColumnType.TIME),
+    (_is_binary, ColumnType.BYTEA),
+    (pa.types.is_nested, ColumnType.JSONB),
+)
+
+
+def plain_array(array: pa.Array) -> pa.Array:
+    """The array without dictionary encoding or extension wrapper."""
+    if isinstance(array, pa.ExtensionArray):
+        array = array.storage
+    if pa.types.is_dictionary(array.type):
+        array = array.dictionary_decode()
+    return array
+
+
+def text_array(array: pa.Array) -> pa.StringArray:
+    """Any values as text, the way PostgreSQL would print them as far as that matters."""
+    array = plain_array(array)
+    arrow = array.type
+    if pa.types.is_string(arrow):
+        return array
+    if pa.types.is_nested(arrow):
+        return json_array(array)
+    if _is_binary(arrow):
+        return pa.array(
+            [None if value is None else "\\x" + value.hex() for value in array.to_pylist()],
+            pa.string(),
+        )
+    if pa.types.is_timestamp(arrow):
+        return _moment_texts(array)
+    if pa.types.is_floating(arrow):
+        texts = pc.cast(pc.cast(array, pa.float64()), pa.string())
+        return pc.replace_substring_regex(texts, r"\.0\z", "")
+    return pc.cast(array, pa.string())
+
+
+def _moment_texts(array: pa.Array) -> pa.StringArray:
+    texts = pc.strftime(moment_array(array), format="%Y-%m-%d %H:%M:%S")
+    texts = pc.replace_substring_regex(texts, r"(\.[0-9]*[1-9])0+\z", r"\1")
+    return pc.binary_join_element_wise(pc.replace_substring_regex(texts, r"\.0+\z", ""), "+00", "")
+
+
+def json_array(array: pa.Array) -> pa.StringArray:
+    """Nested values as JSON text."""
+    return pa.array([_json_text(value) for value in array.to_pylist(maps_as_pydicts="lossy")])
+
+
+def _json_text(value: Any) -> str | None:
+    if value is None:
+        return None
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
+def moment_array(array: pa.Array) -> pa.Array:
+    """Timestamps of any unit and zone as microseconds in UTC; without a zone they are UTC."""
+    if array.type.tz is None:
+        array = pc.cast(array, pa.timestamp(array.type.unit, "UTC"))
+    return pc.cast(array, _MOMENT, safe=False)
+
+
+def float_array(array: pa.Array) -> pa.DoubleArray:
+    """Floats of any width as doubles with one NaN."""
+    doubles = pc.cast(array, pa.float64())
+    return pc.if_else(pc.is_nan(doubles), float("nan"), doubles)

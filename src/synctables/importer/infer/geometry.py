@@ -1,0 +1,211 @@
+"""Shapes in any coordinate system to ``the_geom`` (4326) and ``the_geom_webmercator`` (3857)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import numpy as np
+import pyarrow as pa
+import pyproj
+import shapely
+from numpy.typing import NDArray
+
+from synctables.errors import UnknownSridError
+from synctables.importer.infer.report import Misfits, shorten
+from synctables.importer.model import GEOMETRY_COLUMN, Decision
+
+Shapes: TypeAlias = NDArray[Any]
+"""shapely geometries or None, in an object array."""
+Coordinates: TypeAlias = NDArray[np.float64]
+
+WGS84 = 4326
+WEBMERCATOR = 3857
+MAX_LATITUDE = 85.0511287798066
+"""Where webmercator's square ends: beyond it latitudes are clamped, since 90° is infinitely far."""
+_EARTH_RADIUS_METRES = 6_378_137.0
+_POLYGONAL = (3, 6)
+_TYPE_NAMES = {
+    0: "Point",
+    1: "LineString",
+    2: "LinearRing",
+    3: "Polygon",
+    4: "MultiPoint",
+    5: "MultiLineString",
+    6: "MultiPolygon",
+    7: "GeometryCollection",
+}
+
+
+def webmercator(longitude: Coordinates, latitude: Coordinates) -> tuple[Coordinates, Coordinates]:
+    """Degrees to webmercator metres, defined and finite for every finite coordinate.
+
+    The same rule as in the database's trigger (refresh.md 13): the latitude is clamped to
+    ±`MAX_LATITUDE`; the longitude is left, so that shapes across the antimeridian stay whole.
+    """
+    clamped = np.radians(np.clip(latitude, -MAX_LATITUDE, MAX_LATITUDE))
+    x = np.radians(longitude) * _EARTH_RADIUS_METRES
+    y = np.log(np.tan(np.pi / 4 + clamped / 2)) * _EARTH_RADIUS_METRES
+    return x, y
+
+
+class GeometryWriter:
+    """Turns chunks of shapes into the two geometry columns and counts what happened on the way."""
+
+    def __init__(self, crs: str | None) -> None:
+        """``crs``: as in `synctables.importer.model.Layer`. Raises UnknownSridError."""
+        self._crs = crs
+        self._to_wgs84 = _transformer(crs)
+        self._types: set[str] = set()
+        self._counts: Counter[str] = Counter()
+
+    @property
+    def geometry_types(self) -> tuple[str, ...]:
+        return tuple(sorted(self._types))
+
+    def columns(
+        self, shapes: Shapes, misfits: Misfits, *, first_row: int
+    ) -> tuple[pa.BinaryArray, pa.BinaryArray]:
+        """``the_geom`` and ``the_geom_webmercator`` of a chunk, as EWKB."""
+        flat = self._flattened(shapes)
+        projected = self._projected(flat)
+        placed = self._without_misplaced(projected, flat, misfits, first_row)
+        valid = self._repaired(placed, misfits, first_row)
+        present = valid[~shapely.is_missing(valid)]
+        self._types.update(
+            _TYPE_NAMES[number] for number in np.unique(shapely.get_type_id(present))
+        )
+        mercator = shapely.transform(valid, webmercator, interleaved=False)
+        return _ewkb(valid, WGS84), _ewkb(mercator, WEBMERCATOR)
+
+    def decisions(self) -> tuple[Decision, ...]:
+        """What was decided about all shapes, for the report."""
+        crs = Decision(
+            subject="coordinate system",
+            choice=_crs_name(self._crs),
+            reason="as in the file" if self._crs else "the file names none; all are in range",
+        )
+        notes = (
+            Decision(subject="geometry", choice=choice, reason=f"{count:,} shapes")
+            for choice, count in sorted(self._counts.items())
+        )
+        return (crs, *notes)
+
+    def _flattened(self, shapes: Shapes) -> Shapes:
+        """Two dimensions, and NULL for empty shapes."""
+        has_more = shapely.has_z(shapes) | shapely.has_m(shapes)
+        self._count("Z and M values dropped", has_more)
+        empty = shapely.is_empty(shapes)
+        self._count("empty shapes are NULL", empty)
+        flat: Shapes = shapely.force_2d(shapes)
+        flat[empty] = None
+        return flat
+
+    def _projected(self, shapes: Shapes) -> Shapes:
+        if self._to_wgs84 is None:
+            return shapes
+        projected: Shapes = shapely.transform(shapes, self._to_wgs84, interleaved=False)
+        return projected
+
+    def _without_misplaced(
+        self, projected: Shapes, source: Shapes, misfits: Misfits, first_row: int
+    ) -> Shapes:
+        """NULL for shapes with coordinates that are no numbers, or that have no place on Earth."""
+        bounds = shapely.bounds(projected)
+        present = ~shapely.is_missing(projected)
+        misplaced = present & ~np.isfinite(bounds).all(axis=1) | present & _has_nonfinite(projected)
+        _report(misfits, "coordinates without a place", misplaced, source, first_row)
+        if self._crs is None:
+            self._refuse_out_of_range(bounds, present & ~misplaced, first_row)
+        placed = projected.copy()
+        placed[misplaced] = None
+        return placed
+
+    def _refuse_out_of_range(
+        self, bounds: Coordinates, present: NDArray[np.bool_], first_row: int
+    ) -> None:
+        outside = present & (np.abs(bounds) > np.array([180, 90, 180, 90])).any(axis=1)
+        if outside.any():
+            row = int(np.flatnonzero(outside)[0])
+            x, y = bounds[row][:2]
+            raise UnknownSridError(
+                f"The file names no coordinate system, and row {first_row + row:,} lies at "
+                f"{x:g}, {y:g}, which are no degrees."
+            )
+
+    def _repaired(self, shapes: Shapes, misfits: Misfits, first_row: int) -> Shapes:
+        polygonal = np.isin(shapely.get_type_id(shapes), _POLYGONAL)
+        broken = polygonal.copy()
+        broken[polygonal] = ~shapely.is_valid(shapes[polygonal])
+        if not broken.any():
+            return shapes
+        _report(misfits, "invalid polygon, repaired", broken, shapes, first_row)
+        repaired = shapes.copy()
+        repaired[broken] = _make_valid(shapes[broken])
+        return repaired
+
+    def _count(self, note: str, mask: NDArray[np.bool_]) -> None:
+        count = int(mask.sum())
+        if count:
+            self._counts[note] += count
+
+
+def _make_valid(shapes: Shapes) -> Shapes:
+    """Valid shapes of the same area; a polygon without any becomes the line that it is."""
+    repaired: Shapes = shapely.make_valid(shapes, method="structure", keep_collapsed=False)
+    collapsed = shapely.is_empty(repaired)
+    repaired[collapsed] = shapely.make_valid(shapes[collapsed])
+    return repaired
+
+
+def _has_nonfinite(shapes: Shapes) -> NDArray[np.bool_]:
+    """Whether any coordinate of a shape is no finite number (bounds skip NaN)."""
+    coordinates, indexes = shapely.get_coordinates(shapes, return_index=True)
+    found = np.zeros(len(shapes), dtype=bool)
+    found[indexes[~np.isfinite(coordinates).all(axis=1)]] = True
+    return found
+
+
+def _transformer(
+    crs: str | None,
+) -> Callable[[Coordinates, Coordinates], tuple[Coordinates, Coordinates]] | None:
+    """The function from ``crs`` to degrees; None where the coordinates are degrees already."""
+    if crs is None:
+        return None
+    try:
+        source = pyproj.CRS.from_user_input(crs)
+        target = pyproj.CRS.from_epsg(WGS84)
+        if source.equals(target, ignore_axis_order=True):
+            return None
+        transformer = pyproj.Transformer.from_crs(source, target, always_xy=True)
+    except pyproj.exceptions.ProjError as error:
+        raise UnknownSridError(
+            f"The coordinate system of the file is unknown: {shorten(crs)}"
+        ) from error
+    return transformer.transform
+
+
+def _crs_name(crs: str | None) -> str:
+    if crs is None:
+        return "EPSG:4326"
+    source = pyproj.CRS.from_user_input(crs)
+    authority = source.to_authority()
+    return ":".join(authority) if authority else source.name
+
+
+def _report(
+    misfits: Misfits, reason: str, mask: NDArray[np.bool_], shapes: Shapes, first_row: int
+) -> None:
+    indexes = np.flatnonzero(mask)
+    if len(indexes):
+        cells = [(first_row + int(i), shapely.to_wkt(shapes[i])) for i in indexes[:3]]
+        misfits.add(GEOMETRY_COLUMN, reason, cells, len(indexes))
+
+
+def _ewkb(shapes: Shapes, srid: int) -> pa.BinaryArray:
+    """Little-endian EWKB with SRID, the form in which PostGIS keeps and sends it."""
+    blobs = shapely.to_wkb(
+        shapely.set_srid(shapes, srid), output_dimension=2, byte_order=1, include_srid=True
+    )
+    return pa.array(blobs, pa.binary())

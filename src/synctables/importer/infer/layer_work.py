@@ -1,0 +1,217 @@
+"""One layer to one typed file: as few passes over its rows as its values allow.
+
+A first pass folds every value into its column's need, and at the same time writes the file in the
+types that the first chunk suggests. Where a later chunk shows that one of them is too strict, the
+suggestion was wrong, and a second pass, with the needs of all values known, writes the file anew.
+So the result depends on all values and never on chunks; a good suggestion only saves a pass.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+
+from synctables.importer.infer.columns import ColumnPlan, plan_columns, vanished_columns
+from synctables.importer.infer.folding import ColumnFold, Shape
+from synctables.importer.infer.geometry_sources import GeometryReader, geometry_candidates
+from synctables.importer.infer.parsed import Parsed
+from synctables.importer.infer.report import Misfits
+from synctables.importer.infer.typed_file import TypedFile, chunked
+from synctables.importer.model import Decision, Layer, ReadOptions, TypedLayer
+
+OpenBatches = Callable[[Layer], pa.RecordBatchReader]
+OnRows = Callable[[int], None]
+_SPREADSHEETS = ("xlsx",)
+
+
+def type_layer(
+    layer: Layer, open_batches: OpenBatches, options: ReadOptions, *, path: Path, on_rows: OnRows
+) -> TypedLayer:
+    """Write the layer's typed file to ``path``. ``on_rows`` hears the rows of the first pass."""
+    rejections: list[Decision] = []
+    for start_geometry in geometry_candidates(layer, options):
+        work = LayerWork(layer, open_batches, options, start_geometry=start_geometry, path=path)
+        outcome = work.run(on_rows)
+        if outcome.rejection is None:
+            return work.typed_layer(outcome, rejections)
+        rejections.append(Decision(subject="geometry", choice="none", reason=outcome.rejection))
+        on_rows = _ignore
+    raise AssertionError("the last geometry candidate is never rejected")
+
+
+def _ignore(_: int) -> None:
+    """Rows of later passes were counted already."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What one pass over the rows gave.
+
+    ``is_whole``: the file on disk is right. ``rejection``: why the geometry was none after all.
+    """
+
+    row_count: int
+    is_whole: bool
+    misfits: Misfits
+    geometry: GeometryReader
+    rejection: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chunk:
+    """Some rows on their way through, and what was read of each planned column."""
+
+    batch: pa.RecordBatch
+    first_row: int
+    readings: tuple[Parsed, ...]
+
+
+class LayerWork:
+    """The columns of one layer, with one idea of where its geometry is."""
+
+    def __init__(
+        self,
+        layer: Layer,
+        open_batches: OpenBatches,
+        options: ReadOptions,
+        *,
+        start_geometry: Callable[[], GeometryReader],
+        path: Path,
+    ) -> None:
+        self._layer, self._open_batches, self._options = layer, open_batches, options
+        self._start_geometry, self._path = start_geometry, path
+        self._plans = plan_columns(
+            layer.fields,
+            contract=options.contract,
+            pinned=options.column_types,
+            consumed=start_geometry().consumed,
+        )
+        self._folds: list[ColumnFold] = []
+
+    def run(self, on_rows: OnRows) -> Outcome:
+        """Pass over the rows until the file is whole, or the geometry turns out to be none."""
+        with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as workers:
+            outcome = self._pass(workers, on_rows)
+            while not outcome.is_whole and outcome.rejection is None:
+                outcome = self._pass(workers, _ignore)
+        return outcome
+
+    def typed_layer(self, outcome: Outcome, rejections: Sequence[Decision]) -> TypedLayer:
+        """The value that the stage hands on."""
+        return TypedLayer(
+            name=self._layer.name,
+            path=self._path,
+            columns=tuple(fold.column() for fold in self._folds),
+            row_count=outcome.row_count,
+            geometry_types=outcome.geometry.geometry_types,
+            misfits=(*self._layer.misfits, *outcome.misfits.listed()),
+            decisions=(
+                *self._layer.decisions,
+                *rejections,
+                *outcome.geometry.decisions(),
+                *self._widenings(),
+                *vanished_columns(self._plans, self._options.contract),
+            ),
+        )
+
+    def _pass(self, workers: ThreadPoolExecutor, on_rows: OnRows) -> Outcome:
+        """Read every row; write the file for as long as the first chunk's shapes hold."""
+        geometry, misfits = self._start_geometry(), Misfits()
+        file, shapes, is_whole, row_count = None, self._shapes(), True, 0
+        for chunk in self._chunks(workers):
+            if file is None:
+                shapes = self._shapes()
+                file = self._open_file(shapes)
+            is_whole = is_whole and shapes == self._shapes()
+            if is_whole:
+                placed = geometry.columns(chunk.batch, misfits, first_row=chunk.first_row)
+                file.write([*placed, *self._typed(chunk, shapes, misfits, workers)])
+            row_count += len(chunk.batch)
+            on_rows(row_count)
+        (file or self._open_file(self._shapes())).close()
+        rejection = geometry.rejection() if is_whole else None
+        return Outcome(
+            row_count=row_count,
+            is_whole=is_whole,
+            misfits=misfits,
+            geometry=geometry,
+            rejection=rejection,
+        )
+
+    def _chunks(self, workers: ThreadPoolExecutor) -> Iterator[Chunk]:
+        reader = self._open_batches(self._layer)
+        if not self._folds:
+            self._folds = [self._fold(plan, reader.schema) for plan in self._plans]
+        first_row = 1
+        for batch in _ahead(chunked(reader)):
+            readings = workers.map(
+                lambda fold, batch=batch, row=first_row: fold.read(
+                    batch.column(f"f{fold.plan.index}"), first_row=row
+                ),
+                self._folds,
+            )
+            yield Chunk(batch=batch, first_row=first_row, readings=tuple(readings))
+            first_row += len(batch)
+
+    def _typed(
+        self,
+        chunk: Chunk,
+        shapes: Sequence[Shape],
+        misfits: Misfits,
+        workers: ThreadPoolExecutor,
+    ) -> Iterator[pa.Array]:
+        return workers.map(
+            lambda fold, parsed, shape: fold.typed(
+                parsed,
+                chunk.batch.column(f"f{fold.plan.index}"),
+                shape,
+                misfits,
+                first_row=chunk.first_row,
+            ),
+            self._folds,
+            chunk.readings,
+            shapes,
+        )
+
+    def _shapes(self) -> tuple[Shape, ...]:
+        return tuple(fold.shape for fold in self._folds)
+
+    def _open_file(self, shapes: Sequence[Shape]) -> TypedFile:
+        fields = [
+            pa.field(plan.name, shape.arrow)
+            for plan, shape in zip(self._plans, shapes, strict=True)
+        ]
+        return TypedFile(self._path, fields)
+
+    def _fold(self, plan: ColumnPlan, schema: pa.Schema) -> ColumnFold:
+        field, options = self._layer.fields[plan.index], self._options
+        is_unguessed_quoted = field.is_quoted and not options.quoted_fields_guessing
+        return ColumnFold(
+            plan,
+            schema.field(f"f{plan.index}"),
+            is_guessed=field.is_text_to_guess and options.type_guessing and not is_unguessed_quoted,
+            as_text=self._layer.format in _SPREADSHEETS and not options.type_guessing,
+        )
+
+    def _widenings(self) -> Iterator[Decision]:
+        for fold in self._folds:
+            if fold.widening is not None:
+                yield Decision(
+                    subject=f"type of {fold.plan.name}",
+                    choice=fold.shape.type,
+                    reason=fold.widening,
+                )
+
+
+def _ahead(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """The same batches, the next one being read while the last is worked on."""
+    with ThreadPoolExecutor(max_workers=1) as reader:
+        coming = reader.submit(next, batches, None)
+        while (batch := coming.result()) is not None:
+            coming = reader.submit(next, batches, None)
+            yield batch

@@ -29,8 +29,9 @@ from synctables.localpg.lock import exclusive
 from synctables.localpg.postmaster import (
     Postmaster,
     clear_remains,
+    end_of,
     find_postmaster,
-    last_lines,
+    rotate,
     spawn,
 )
 
@@ -63,6 +64,7 @@ class LocalCluster:
         self._binaries = binaries
         self._server_settings = dict(server_settings or {})
         self._postmaster: Postmaster | None = None
+        self._log_start = 0  # where in the server's log this start begins
         self._running = contextlib.ExitStack()
 
     @property
@@ -87,7 +89,7 @@ class LocalCluster:
         with contextlib.ExitStack() as undo:
             undo.enter_context(exclusive(self.directory))
             undo.callback(self._stop_postmaster)
-            self._postmaster = self._bring_up(user)
+            self._bring_up(user)
             create_database(
                 self.directory,
                 superuser_url=self.superuser_url(),
@@ -111,22 +113,22 @@ class LocalCluster:
     ) -> None:
         self.stop()
 
-    def _bring_up(self, user: DatabaseUser) -> Postmaster:
-        survivor = find_postmaster(self.directory)
-        if survivor is not None and self._becomes_ready(survivor):
-            return survivor
+    def _bring_up(self, user: DatabaseUser) -> None:
+        """Leave a ready server in ``_postmaster``: the one that survived, or a new one."""
+        self._postmaster = find_postmaster(self.directory)
+        if self._postmaster is not None and self._becomes_ready(self._postmaster):
+            return
         binaries = self._binaries or find_binaries(major=self.directory.cluster_major())
         if self.directory.cluster_major() is None:
             initialise(binaries, self.directory, user)
         write_settings(self.directory, user)
         clear_remains(self.directory)
+        self._log_start = rotate(self.directory.server_log)
         self._postmaster = spawn(binaries, self.directory, user, self._server_settings)
         if not self._becomes_ready(self._postmaster):
             raise ConfigurationError(
-                "The private PostgreSQL cluster did not start. Its log "
-                f"({self.directory.server_log}) ends:\n{last_lines(self.directory.server_log)}"
+                f"The private PostgreSQL cluster did not start. {self._end_of_log()}"
             )
-        return self._postmaster
 
     def _becomes_ready(self, postmaster: Postmaster) -> bool:
         """Wait until it accepts connections; False when it ends instead.
@@ -147,11 +149,14 @@ class LocalCluster:
             if time.monotonic() > deadline:
                 raise ConfigurationError(
                     f"The private PostgreSQL cluster was not ready within {READY_SECONDS} s "
-                    f"({problem}). Its log ({self.directory.server_log}) ends:\n"
-                    f"{last_lines(self.directory.server_log)}"
+                    f"({problem}). {self._end_of_log()}"
                 )
             time.sleep(0.02)
         return False
+
+    def _end_of_log(self) -> str:
+        log = self.directory.server_log
+        return f"Its log ({log}) ends:\n{end_of(log, start=self._log_start)}"
 
     def _stop_postmaster(self) -> None:
         if self._postmaster is not None:

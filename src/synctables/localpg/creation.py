@@ -40,6 +40,7 @@ SERVER_SETTINGS = {
 }
 
 _SETTINGS_FILE = "synctables.conf"
+_SMALLEST_DEV_SHM_BYTES = 1_000_000_000
 
 
 def initialise(binaries: Binaries, directory: DataDirectory, user: DatabaseUser) -> None:
@@ -59,6 +60,8 @@ def initialise(binaries: Binaries, directory: DataDirectory, user: DatabaseUser)
         password_file.unlink()
     with (draft / "postgresql.conf").open("a", encoding="utf-8") as file:
         file.write(f"\ninclude_if_exists = '{_SETTINGS_FILE}'\n")
+        file.flush()
+        os.fsync(file.fileno())
     draft.rename(directory.postgres)
 
 
@@ -68,7 +71,8 @@ def write_settings(directory: DataDirectory, user: DatabaseUser) -> None:
     draft = path.with_suffix(".new")
     draft.unlink(missing_ok=True)
     lines = ["# Written by synctables at each start; change with ALTER SYSTEM instead."]
-    lines += [f"{name} = '{value}'" for name, value in SERVER_SETTINGS.items()]
+    settings = {**SERVER_SETTINGS, "dynamic_shared_memory_type": _shared_memory()}
+    lines += [f"{name} = '{value}'" for name, value in settings.items()]
     write_private(draft, "\n".join(lines) + "\n")
     if user.is_other:
         os.chown(draft, user.uid, user.gid)
@@ -99,6 +103,15 @@ def prepare_database(connection: psycopg.Connection) -> None:
     ).fetchone()
     if outdated:
         connection.execute("ALTER EXTENSION postgis UPDATE")
+
+
+def _shared_memory() -> str:
+    """A container's /dev/shm often has 64 MB: parallel queries fail in it. System V has no cap."""
+    try:
+        place = os.statvfs("/dev/shm")  # noqa: S108 - nothing is written there
+    except OSError:
+        return "posix"
+    return "posix" if place.f_frsize * place.f_blocks >= _SMALLEST_DEV_SHM_BYTES else "sysv"
 
 
 def _run_initdb(binaries: Binaries, draft: Path, password_file: Path, user: DatabaseUser) -> None:

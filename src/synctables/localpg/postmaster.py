@@ -1,7 +1,7 @@
-"""The server process of the private cluster: finding, spawning, awaiting and ending it.
+"""The server process of the private cluster: finding, spawning and ending it.
 
-A surviving postmaster is told by its working directory, which is always its PGDATA: a pid alone
-may belong to anybody after a restart of the machine or container.
+A surviving postmaster is told by its PGDATA, in its arguments or as its working directory: a pid
+alone may belong to anybody after a restart of the machine or container.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import os
 import signal
 import subprocess
 import time
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import psutil
@@ -26,51 +25,56 @@ if TYPE_CHECKING:
     from synctables.localpg.directory import DatabaseUser, DataDirectory
 
 _POLL_SECONDS = 0.02
+_IMMEDIATE_SECONDS = 1.5
 _LARGEST_LOG_BYTES = 10_000_000
 
 
-@dataclass
 class Postmaster:
-    """A running server: our child, or one that outlived the process that started it."""
+    """A running server: our child, or one that outlived the process that started it.
 
-    pid: int
-    child: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+    Raises `psutil.NoSuchProcess` when there is no process of that pid.
+    """
+
+    def __init__(self, pid: int, *, child: subprocess.Popen[bytes] | None = None) -> None:
+        self._child = child
+        self._process = psutil.Process(pid)  # also remembers when it started: pids are used again
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
 
     def is_alive(self) -> bool:
-        if self.child is not None:
-            return self.child.poll() is None
-        return _state_of(self.pid) not in (None, psutil.STATUS_ZOMBIE)
-
-    def signal(self, number: signal.Signals) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            if self.is_alive():
-                os.kill(self.pid, number)
-
-    def wait(self, *, seconds: float) -> bool:
-        """Whether it ended within that time."""
-        return poll(lambda: not self.is_alive(), seconds=seconds)
+        if self._child is not None:
+            return self._child.poll() is None
+        with contextlib.suppress(psutil.NoSuchProcess):
+            return self._process.is_running() and self._process.status() != psutil.STATUS_ZOMBIE
+        return False
 
     def stop(self, *, seconds: float) -> None:
         """End it: fast (sessions are ended, a checkpoint is written), then at once.
 
         SIGINT is PostgreSQL's "fast" and SIGQUIT its "immediate" shutdown; after the latter the
-        next start recovers from the log, and nothing committed is lost.
+        next start recovers from the log, and nothing committed is lost. It kills its own
+        stragglers after 5 s, so there is no need to wait for the very end.
         """
-        self.signal(signal.SIGINT)
-        if self.wait(seconds=seconds):
-            return
-        self.signal(signal.SIGQUIT)
-        if not self.wait(seconds=6):  # by itself it kills its stragglers after 5 s
-            self.signal(signal.SIGKILL)
-            self.wait(seconds=2)
+        self._signal(signal.SIGINT)
+        if not poll(lambda: not self.is_alive(), seconds=seconds):
+            self._signal(signal.SIGQUIT)
+            poll(lambda: not self.is_alive(), seconds=_IMMEDIATE_SECONDS)
+
+    def _signal(self, number: signal.Signals) -> None:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if self.is_alive():
+                self._process.send_signal(number)
 
 
 def find_postmaster(directory: DataDirectory) -> Postmaster | None:
     """The postmaster that runs on this directory's cluster, whoever started it."""
-    pid = _recorded_pid(directory.postgres)
-    if pid is None or not _works_in(pid, directory.postgres):
+    try:
+        found = Postmaster(_recorded_pid(directory.postgres) or 0)
+    except psutil.Error:
         return None
-    return Postmaster(pid)
+    return found if _serves(found.pid, directory.postgres) else None
 
 
 def clear_remains(directory: DataDirectory) -> None:
@@ -99,7 +103,6 @@ def spawn(
     quoted = '"' + str(directory.run).replace('"', '""') + '"'  # it is a list
     fixed = {"listen_addresses": "", "unix_socket_directories": quoted, "port": str(SOCKET_PORT)}
     arguments = [f"--{name}={value}" for name, value in {**settings, **fixed}.items()]
-    _rotate(directory.server_log)
     with directory.server_log.open("ab") as log:
         os.fchmod(log.fileno(), 0o600)
         child = subprocess.Popen(
@@ -112,7 +115,7 @@ def spawn(
             start_new_session=True,
             **user.as_process(),
         )
-    return Postmaster(child.pid, child)
+    return Postmaster(child.pid, child=child)
 
 
 def scrubbed_environment(binaries: Binaries) -> dict[str, str]:
@@ -131,12 +134,21 @@ def poll(condition: Callable[[], bool], *, seconds: float) -> bool:
     return True
 
 
-def last_lines(path: Path, *, count: int = 12) -> str:
-    """The end of a log, for an error message."""
-    with contextlib.suppress(OSError), path.open("rb") as file:
-        file.seek(max(0, path.stat().st_size - 8192))
-        return "\n".join(file.read().decode("utf-8", "replace").splitlines()[-count:])
+def end_of(log: Path, *, start: int) -> str:
+    """The last lines that were written from byte ``start`` on, for an error message."""
+    with contextlib.suppress(OSError), log.open("rb") as file:
+        file.seek(max(start, log.stat().st_size - 8192))
+        return "\n".join(file.read().decode("utf-8", "replace").splitlines()[-12:])
     return ""
+
+
+def rotate(log: Path) -> int:
+    """Put a log that has grown large aside; returns at which byte the next entry begins."""
+    size = log.stat().st_size if log.exists() else 0
+    if size <= _LARGEST_LOG_BYTES:
+        return size
+    log.replace(log.with_suffix(".log.1"))
+    return 0
 
 
 def _recorded_pid(postgres: Path) -> int | None:
@@ -146,22 +158,16 @@ def _recorded_pid(postgres: Path) -> int | None:
         return None
 
 
-def _works_in(pid: int, directory: Path) -> bool:
-    try:
+def _serves(pid: int, postgres: Path) -> bool:
+    """Told by its arguments too: root in a container may not see another user's directory."""
+    with contextlib.suppress(psutil.Error):
+        return str(postgres) in psutil.Process(pid).cmdline() or _works_in(pid, postgres)
+    return False
+
+
+def _works_in(pid: int, postgres: Path) -> bool:
+    """Whether it is a server process of this PGDATA: each works in that directory."""
+    with contextlib.suppress(psutil.Error):
         process = psutil.Process(pid)
-        return process.cwd() == str(directory) and "postgres" in process.name()
-    except (psutil.Error, OSError):
-        return False
-
-
-def _state_of(pid: int) -> str | None:
-    try:
-        return str(psutil.Process(pid).status())
-    except psutil.NoSuchProcess:
-        return None
-
-
-def _rotate(log: Path) -> None:
-    """Keep the log of the start before this one when it has grown large."""
-    if log.exists() and log.stat().st_size > _LARGEST_LOG_BYTES:
-        log.replace(log.with_suffix(".log.1"))
+        return "postgres" in process.name() and process.cwd() == str(postgres)
+    return False

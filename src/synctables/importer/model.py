@@ -60,6 +60,8 @@ class ReadOptions:
     layer: str | None = None
     """Follow this layer only; None: the first that holds rows, or all with `every_layer`."""
     every_layer: bool = False
+    accept_html: bool = False
+    """Read an HTML or XML page as text instead of refusing it."""
     column_types: dict[str, ColumnType] = field(default_factory=dict)
     """Pinned types, by column name."""
     contract: tuple[Column, ...] = ()
@@ -146,6 +148,8 @@ class Layer:
     details: dict[str, object] = field(default_factory=dict)
     decisions: tuple[Decision, ...] = ()
     misfits: tuple[Misfit, ...] = ()
+    table_name: str = ""
+    """What to name a table after: the file, the layer or both (section 3.4 of the reference)."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,164 @@
+"""Delimited text: CSV, TSV and their kin, as one layer of text columns.
+
+The empty cell is NULL, quoted or not: writers quote by habit, and the same table would differ
+from one export to the next if ``""`` meant something else than nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import duckdb
+import pyarrow as pa
+
+from synctables.errors import MalformedCsvError, TooManyColumnsError
+from synctables.importer.model import (
+    Decision,
+    Field,
+    Layer,
+    Limits,
+    Member,
+    Misfit,
+    ReadOptions,
+)
+from synctables.importer.read.dialect import Guess, guess_dialect
+from synctables.importer.read.encoding import Decoded, decode_file
+from synctables.importer.read.engine import connect
+from synctables.importer.read.names import stem_of
+from synctables.importer.read.records import ONE_COLUMN, Dialect, find_quoted, mend
+
+BATCH_ROWS = 65_536
+LINE_BYTES = 16 * 1024 * 1024
+
+_DELIMITER_NAMES = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar", " ": "space"}
+
+
+def find_layers(member: Member, options: ReadOptions, limits: Limits) -> list[Layer]:
+    """The one layer of a delimited file.
+
+    Raises `EncodingDetectionError`, `MalformedCsvError` (most rows do not fit) and
+    `TooManyColumnsError`.
+    """
+    decoded = decode_file(member.path, scratch=member.path.with_suffix(".utf8"))
+    guess = guess_dialect(decoded.path)
+    if guess.width > limits.max_columns:
+        raise TooManyColumnsError(
+            f"The file has {guess.width} columns; a table can have {limits.max_columns}."
+        )
+    text = _make_well_formed(member, decoded.path, guess)
+    quoted = set[int]()
+    if not options.quoted_fields_guessing:
+        quoted = find_quoted(decoded.path, guess.dialect)
+    layer = Layer(
+        name=stem_of(member.name),
+        member=member,
+        format="csv",
+        fields=tuple(_fields(guess, quoted)),
+        details={"path": str(text.path), **asdict(text.dialect)},
+        decisions=tuple(_describe(decoded, guess)),
+        misfits=decoded.misfits + text.misfits,
+    )
+    return [layer]
+
+
+def open_batches(layer: Layer) -> pa.RecordBatchReader:
+    """The rows of ``layer`` as text columns, in file order."""
+    details = dict(layer.details)
+    path = Path(str(details.pop("path")))
+    dialect = Dialect(**cast("dict[str, Any]", details))
+    width = len(layer.fields)
+    schema = pa.schema([(f"f{index}", pa.string()) for index in range(width)])
+    return pa.RecordBatchReader.from_batches(schema, _stream(path, dialect, width))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _WellFormed:
+    """A file that DuckDB reads without a complaint, its dialect, and what had to be mended."""
+
+    path: Path
+    dialect: Dialect
+    misfits: tuple[Misfit, ...] = ()
+
+
+def _make_well_formed(member: Member, path: Path, guess: Guess) -> _WellFormed:
+    if _is_well_formed(path, guess.dialect, guess.width):
+        return _WellFormed(path=path, dialect=guess.dialect)
+    copy = member.path.with_suffix(".mended")
+    mended = mend(path, into=copy, dialect=guess.dialect, width=guess.width)
+    if mended.broken_count > mended.record_count / 2 and not guess.is_regular:
+        raise MalformedCsvError(
+            f"{mended.broken_count} of {mended.record_count} rows do not have the "
+            f"{guess.width} cells of the header."
+        )
+    dialect = Dialect(
+        delimiter=ONE_COLUMN if guess.dialect.is_one_column else ",",
+        has_header=guess.dialect.has_header,
+    )
+    return _WellFormed(path=copy, dialect=dialect, misfits=mended.misfits)
+
+
+def _is_well_formed(path: Path, dialect: Dialect, width: int) -> bool:
+    """Whether every record of the file has ``width`` cells and sound quotes."""
+    connection = connect()
+    scan = _scan_sql(path, dialect, width, extra="store_rejects=true, rejects_limit=1")
+    try:
+        connection.sql(f"SELECT count(*) FROM {scan}").fetchall()  # noqa: S608
+        rejects = connection.sql("SELECT count(*) FROM reject_errors").fetchall()
+    except (duckdb.InvalidInputException, duckdb.ConversionException):
+        return False
+    finally:
+        connection.close()
+    return rejects == [(0,)]
+
+
+def _stream(path: Path, dialect: Dialect, width: int) -> Iterator[pa.RecordBatch]:
+    connection = connect()
+    try:
+        names = ", ".join(f"f{index}" for index in range(width))
+        scan = _scan_sql(path, dialect, width)
+        yield from connection.sql(f"SELECT {names} FROM {scan}").to_arrow_reader(BATCH_ROWS)  # noqa: S608
+    finally:
+        connection.close()
+
+
+def _scan_sql(path: Path, dialect: Dialect, width: int, *, extra: str = "") -> str:
+    """DuckDB's table function for this file; nothing is left to its own sniffer."""
+    columns = ", ".join(f"'f{index}': 'VARCHAR'" for index in range(width))
+    arguments = [
+        _quote(str(path)),
+        "auto_detect=false",
+        f"delim={_quote(dialect.delimiter)}",
+        f"quote={_quote(dialect.quote)}",
+        f"escape={_quote(dialect.quote)}",
+        "comment=''",
+        f"header={str(dialect.has_header).lower()}",
+        f"skip={dialect.skip_lines}",
+        f"max_line_size={LINE_BYTES}",
+        f"columns={{{columns}}}",
+        *([extra] if extra else []),
+    ]
+    return f"read_csv({', '.join(arguments)})"
+
+
+def _quote(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _fields(guess: Guess, quoted: set[int]) -> Iterator[Field]:
+    names = [name.strip() for name in guess.header]
+    for index in range(guess.width):
+        name = names[index] if index < len(names) else ""
+        yield Field(name=name, is_text_to_guess=True, is_quoted=index in quoted)
+
+
+def _describe(decoded: Decoded, guess: Guess) -> Iterator[Decision]:
+    mark = guess.dialect.delimiter
+    name = "none: one column" if guess.dialect.is_one_column else _DELIMITER_NAMES.get(mark, mark)
+    yield Decision(subject="encoding", choice=decoded.encoding, reason=decoded.reason)
+    yield Decision(subject="delimiter", choice=name, reason=f"{guess.width} columns")
+    if not guess.dialect.has_header:
+        reason = "the first row looks like the rows below it"
+        yield Decision(subject="header", choice="none", reason=reason)

@@ -1,0 +1,273 @@
+"""What a member is: by its content first, by its name only where the content leaves it open.
+
+Formats that are not read yet, and rasters, are named in the refusal, so that the user learns what
+the file seems to be rather than what it is not.
+"""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+import zipfile
+from pathlib import Path
+from urllib.parse import quote
+
+from synctables.errors import (
+    EmptyFileError,
+    HtmlRefusedError,
+    InvalidGeoJsonError,
+    MalformedSpreadsheetError,
+    PasswordProtectedError,
+    UnsupportedFileError,
+)
+from synctables.importer.containers import is_office_file
+from synctables.importer.model import Format, Member
+
+HEAD_BYTES = 65_536
+
+_RASTERS = (
+    (b"II*\0", "TIFF"),
+    (b"MM\0*", "TIFF"),
+    (b"II+\0", "BigTIFF"),
+    (b"\x89PNG", "PNG"),
+    (b"\xff\xd8\xff", "JPEG"),
+    (b"GIF8", "GIF"),
+    (b"\0\0\0\x0cjP", "JPEG 2000"),
+    (b"\x89HDF", "HDF5 or netCDF"),
+    (b"CDF\x01", "netCDF"),
+    (b"CDF\x02", "netCDF"),
+    (b"GRIB", "GRIB"),
+)
+_OTHERS = (
+    (b"%PDF", "a PDF document"),
+    (b"PAR1", "a Parquet file"),
+    (b"fgb\x03", "a FlatGeobuf file"),
+    (b"ARROW1", "an Arrow file"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
+    (b"Rar!", "a RAR archive"),
+    (b"BZh", "a bzip2 archive"),
+    (b"\xfd7zXZ", "an xz archive"),
+    (b"\x28\xb5\x2f\xfd", "a Zstandard archive"),
+    (b"\x7fELF", "a program"),
+    (b"MZ\x90\0", "a program"),
+    (b"RIFF", "a media file"),
+    (b"OggS", "a media file"),
+    (b"ID3", "a media file"),
+    (b"PK\x03\x04", "an archive inside an archive"),
+    (b"\x1f\x8b", "an archive inside an archive"),
+)
+_OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+_SHAPEFILE = b"\0\0\x27\x0a"
+SIDECARS = frozenset(
+    [
+        ".shx",
+        ".dbf",
+        ".prj",
+        ".cpg",
+        ".cst",
+        ".sbn",
+        ".sbx",
+        ".qix",
+        ".qpj",
+        ".fbn",
+        ".fbx",
+        ".ain",
+        ".aih",
+        ".ixs",
+        ".mxs",
+        ".atx",
+        ".qmd",
+        ".lyr",
+    ]
+)
+"""Suffixes of files that belong to a shapefile of the same stem."""
+
+_XML_NOISE = re.compile(
+    r"\s*(?:<\?.*?\?>|<!--.*?-->|<!doctype[^>\[]*(?:\[.*?\])?[^>]*>)", re.S | re.I
+)
+_ROOT = re.compile(r"\s*<(?:[\w.-]+:)?([A-Za-z_][\w.-]*)(?=[\s/>])")
+_XML_FORMATS = {"gpx": "a GPX file", "osm": "an OSM file", "FeatureCollection": "a GML file"}
+_GEOJSON_TYPES = [
+    "FeatureCollection",
+    "Feature",
+    "Point",
+    "MultiPoint",
+    "LineString",
+    "MultiLineString",
+    "Polygon",
+    "MultiPolygon",
+    "GeometryCollection",
+]
+_JSON_START = re.compile(r'\s*(?:\{\s*["}]|\[\s*[\[{\]"\d-])')
+_JSON_TYPE = re.compile(r'"type"\s*:\s*"([^"]{0,40})"')
+_ERROR_TEXT = re.compile(
+    r"\b(error|not found|forbidden|access denied|permission denied|unauthori[sz]ed|exception"
+    r"|service unavailable|bad gateway|too many requests|internal server|expired|rate limit)\b",
+    re.I,
+)
+
+
+def detect(member: Member, *, accept_html: bool = False) -> Format:
+    """The format to read ``member`` as.
+
+    Raises `EmptyFileError`, `HtmlRefusedError` (an error page or text instead of data),
+    `UnsupportedFileError` and, where name and content contradict each other in a way that tells
+    what went wrong, the format's own error.
+    """
+    if member.size_bytes == 0:
+        raise EmptyFileError(f"{member.name} is empty.")
+    with member.path.open("rb") as file:
+        head = file.read(HEAD_BYTES)
+    return (
+        _detect_binary(member, head)
+        or _detect_markup(member, head, accept_html=accept_html)
+        or _detect_json(member, head)
+        or _detect_text(member, head, accept_html=accept_html)
+    )
+
+
+def _detect_binary(member: Member, head: bytes) -> Format | None:
+    if head.startswith(_SHAPEFILE):
+        return "shapefile"
+    if head.startswith(b"SQLite format 3\0"):
+        return _detect_sqlite(member)
+    if head.startswith(b"PK") and is_office_file(member.path):
+        return _detect_office(member)
+    if head.startswith(_OLE):
+        raise _describe_ole(head)
+    for magic, name in _RASTERS:
+        if head.startswith(magic):
+            raise UnsupportedFileError(
+                f"{member.name} is a raster image ({name}). Only tables and vector maps are read."
+            )
+    for magic, name in _OTHERS:
+        if head.startswith(magic):
+            raise UnsupportedFileError(f"{member.name} seems to be {name}, which is not read.")
+    return None
+
+
+def _detect_sqlite(member: Member) -> Format:
+    """A GeoPackage has its contents table (OGC 12-128r19, 1.1.3), whatever its application id."""
+    uri = f"file:{quote(str(member.path))}?mode=ro&immutable=1"
+    try:
+        connection = sqlite3.connect(uri, uri=True)
+        try:
+            query = "SELECT count(*) FROM sqlite_master WHERE name = 'gpkg_contents'"
+            (count,) = connection.execute(query).fetchone()
+        finally:
+            connection.close()
+    except sqlite3.DatabaseError:
+        count = 0
+    if not count:
+        raise UnsupportedFileError(f"{member.name} is an SQLite database but no GeoPackage.")
+    return "gpkg"
+
+
+def _detect_office(member: Member) -> Format:
+    with zipfile.ZipFile(member.path) as archive:
+        names = set(archive.namelist())
+    if "xl/workbook.xml" in names:
+        return "xlsx"
+    kind = "a binary workbook (XLSB)" if "xl/workbook.bin" in names else "an office document"
+    raise UnsupportedFileError(f"{member.name} seems to be {kind}, which is not read.")
+
+
+def _describe_ole(head: bytes) -> UnsupportedFileError | PasswordProtectedError:
+    """The container of .xls and of encrypted .xlsx files (MS-OFFCRYPTO 2.3.4.4)."""
+    if "EncryptedPackage".encode("utf-16-le") in head:
+        return PasswordProtectedError("The workbook is password protected.")
+    return UnsupportedFileError("The file seems to be an old .xls workbook; save it as .xlsx.")
+
+
+def _detect_markup(member: Member, head: bytes, *, accept_html: bool) -> Format | None:
+    """KML by its root element; any other page is refused."""
+    text = _head_text(head)
+    if not text.lstrip().startswith("<"):
+        return None
+    is_page = re.match(r"\s*<!doctype\s+html", text, re.I)
+    while noise := _XML_NOISE.match(text):
+        text = text[noise.end() :]
+    root = _ROOT.match(text)
+    if root is None and not is_page:
+        return None
+    name = root.group(1) if root else "html"
+    if name.lower() == "kml":
+        return "kml"
+    if name in _XML_FORMATS:
+        raise UnsupportedFileError(f"{member.name} is {_XML_FORMATS[name]}, which is not read.")
+    if accept_html:
+        return "csv"
+    raise HtmlRefusedError(f"{member.name} is a page (<{name[:40]}>) and not a data file.")
+
+
+def _detect_json(member: Member, head: bytes) -> Format | None:
+    text = _head_text(head)
+    has_json_name = member.path.suffix in {".geojson", ".json"}
+    if not _JSON_START.match(text):
+        return None
+    types = _JSON_TYPE.findall(text)
+    if any(found in _GEOJSON_TYPES for found in types):
+        return "geojson"
+    if "Topology" in types:
+        raise UnsupportedFileError(f"{member.name} is TopoJSON, which is not read.")
+    if member.path.suffix == ".geojson":
+        raise InvalidGeoJsonError(f"{member.name} holds JSON, but no GeoJSON features.")
+    if has_json_name or _looks_like_json(text):
+        raise UnsupportedFileError(
+            f"{member.name} is JSON but no GeoJSON; plain JSON is not read yet."
+        )
+    return None
+
+
+def _looks_like_json(text: str) -> bool:
+    return (
+        re.match(r'\s*(\{\s*"[^"\n]*"\s*:|\[\s*\{\s*"|\{\s*\}\s*$|\[\s*\]\s*$)', text) is not None
+    )
+
+
+def _detect_text(member: Member, head: bytes, *, accept_html: bool) -> Format:
+    """Everything else that is text is delimited text, under whatever name."""
+    if not _is_text(head):
+        if member.path.suffix in {".xlsx", ".xls"}:
+            raise MalformedSpreadsheetError(f"{member.name} is no workbook.")
+        raise UnsupportedFileError(f"{member.name} is a binary file of an unknown kind.")
+    if member.path.suffix == ".geojson":
+        raise InvalidGeoJsonError(f"{member.name} is not JSON.")
+    text = _head_text(head).strip()
+    is_error_text = len(text) < 500 and text.count("\n") < 2 and _ERROR_TEXT.search(text)
+    if is_error_text and not accept_html and not re.search(r"[,;\t|]", text):
+        raise HtmlRefusedError(f"{member.name} is an error text and not data: {text[:100]!r}")
+    return "csv"
+
+
+def _head_text(head: bytes) -> str:
+    for mark, encoding in (
+        (b"\xff\xfe\0\0", "utf-32-le"),
+        (b"\xff\xfe", "utf-16-le"),
+        (b"\xfe\xff", "utf-16-be"),
+    ):
+        if head.startswith(mark):
+            return head[len(mark) :].decode(encoding, "replace")
+    return head.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace")
+
+
+def _is_text(head: bytes) -> bool:
+    """Few control characters, or UTF-16/32 (half of its bytes or more may be NUL)."""
+    if head.startswith((b"\xff\xfe", b"\xfe\xff", b"\0\0\xfe\xff")):
+        return True
+    if head[1::2].count(0) > 0.3 * len(head) / 2 or head[0::2].count(0) > 0.3 * len(head) / 2:
+        return _is_bare_utf16(head)
+    controls = sum(head.count(bytes([code])) for code in (*range(9), *range(14, 27), 28, 29))
+    return controls <= 0.02 * len(head)
+
+
+def _is_bare_utf16(head: bytes) -> bool:
+    """UTF-16 without a byte order mark: NULs in every other byte only."""
+    even, odd = head[0::2].count(0), head[1::2].count(0)
+    few, many = sorted((even, odd))
+    return few <= 0.02 * len(head) and many > 0.3 * len(head) / 2
+
+
+def is_sidecar(path: Path) -> bool:
+    """Whether the file only accompanies a shapefile."""
+    return path.suffix in SIDECARS or (path.name.endswith(".xml") and ".shp." in path.name)

@@ -1,0 +1,29 @@
+"""DuckDB as the parser: in memory, two threads, and no way out of the workspace."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import duckdb
+
+MEMORY = "400MB"
+"""What DuckDB may hold before it spills into the workspace; parsing alone needs far less."""
+
+
+def connect() -> duckdb.DuckDBPyConnection:
+    """A fresh connection that can read below the current folder only (the workspace)."""
+    here = str(Path.cwd()).replace("'", "''")
+    connection = duckdb.connect(
+        ":memory:",
+        config={
+            "threads": 2,
+            "memory_limit": MEMORY,
+            "temp_directory": f"{here}/duckdb",
+            "autoload_known_extensions": False,
+            "autoinstall_known_extensions": False,
+        },
+    )
+    connection.execute(f"SET allowed_directories = ['{here}/']")
+    connection.execute("SET enable_external_access = false")
+    connection.execute("SET lock_configuration = true")
+    return connection

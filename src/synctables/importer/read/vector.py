@@ -1,0 +1,214 @@
+"""Geospatial formats through GDAL's Arrow stream, with the one driver that detection chose.
+
+Fields arrive with GDAL's types; geometries as 2D WKB. Nested values are JSON text, marked with
+Arrow's ``arrow.json`` extension name so that they become jsonb. Moments written as GeoJSON strings
+stay text to guess: GDAL would cut them to milliseconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pyarrow as pa
+import pyproj
+from pyogrio.errors import DataLayerError, DataSourceError
+
+from synctables.errors import (
+    EmptyFileError,
+    InvalidGeoJsonError,
+    InvalidShapefileError,
+    LoadError,
+    RunError,
+    TooManyColumnsError,
+)
+from synctables.importer.model import (
+    Decision,
+    Field,
+    Format,
+    Layer,
+    Limits,
+    Member,
+    ReadOptions,
+)
+from synctables.importer.read import shapefile
+from synctables.importer.read.arrow import JSON_MARK, convert, nested_only, target_type
+from synctables.importer.read.gdal import allow_only, pyogrio
+from synctables.importer.read.kml import refuse_mere_link
+from synctables.importer.read.names import stem_of
+from synctables.importer.read.wkb import force_2d
+
+BATCH_ROWS = 16_384
+
+_DRIVERS: dict[Format, str] = {
+    "geojson": "GeoJSON",
+    "shapefile": "ESRI Shapefile",
+    "gpkg": "GPKG",
+    "kml": "LIBKML",
+}
+_GEOJSON_OPTIONS = {"DATE_AS_STRING": "YES", "ARRAY_AS_STRING": "YES"}
+_MOMENTS = {"OFTDate", "OFTTime", "OFTDateTime"}
+_USUAL_ROW_IDS = {"", "fid", "ogc_fid"}
+"""Names of row numbers that GDAL makes up; under any other name they are the user's column."""
+
+
+def find_layers(kind: Format, member: Member, _: ReadOptions, limits: Limits) -> list[Layer]:
+    """All layers of a member, in file order.
+
+    Raises `InvalidGeoJsonError`, `InvalidShapefileError`, `EmptyKmlError`, `LoadError` (another
+    broken file), `EmptyFileError` (no layer at all) and `TooManyColumnsError`.
+    """
+    encoding, notes = None, tuple[Decision, ...]()
+    if kind == "shapefile":
+        encoding, notes = shapefile.inspect(member.path)
+    elif kind == "kml":
+        refuse_mere_link(member.path)
+    allow_only(_DRIVERS[kind])
+    try:
+        names = _list_layers(kind, member)
+        return [_find_layer(kind, member, name, names, encoding, notes, limits) for name in names]
+    except (DataSourceError, DataLayerError) as error:
+        raise _explain(kind, error) from error
+
+
+def open_batches(layer: Layer) -> pa.RecordBatchReader:
+    """The rows of ``layer`` in file order, geometry last."""
+    allow_only(_DRIVERS[layer.format])
+    with _open(layer) as (_, reader):
+        schema = _schema(layer, reader.schema)
+    return pa.RecordBatchReader.from_batches(schema, _stream(layer, schema))
+
+
+def _list_layers(kind: Format, member: Member) -> list[str | None]:
+    """None stands for the only layer of a format that has no more (saves a pass over the file)."""
+    if kind in {"geojson", "shapefile"}:
+        return [None]
+    names = [str(name) for name, _ in pyogrio.list_layers(str(member.path))]
+    if not names:
+        raise EmptyFileError(f"{member.name} holds no layers.")
+    return list(names)
+
+
+def _find_layer(
+    kind: Format,
+    member: Member,
+    name: str | None,
+    names: list[str | None],
+    encoding: str | None,
+    notes: tuple[Decision, ...],
+    limits: Limits,
+) -> Layer:
+    info = pyogrio.read_info(str(member.path), layer=name, encoding=encoding)
+    row_id = info["fid_column"] if info["fid_column"] not in _USUAL_ROW_IDS else None
+    fields = [Field(name=row_id)] if row_id else []
+    fields += [_field(kind, info, index) for index in range(len(info["fields"]))]
+    if len(fields) > limits.max_columns:
+        raise TooManyColumnsError(
+            f"The file has {len(fields)} columns; a table can have {limits.max_columns}."
+        )
+    stem = stem_of(member.name)
+    crs, dimensions = _crs(info["crs"]), str(info["geometry_type"]).removeprefix("2.5D ")
+    layer = Layer(
+        name=name or stem,
+        member=member,
+        format=kind,
+        fields=tuple(fields),
+        has_geometry=info["geometry_type"] is not None,
+        crs=crs,
+        details={"layer": name, "encoding": encoding, "row_id": row_id},
+        decisions=notes + _describe(info, crs, dimensions),
+        table_name=stem if len(names) == 1 else f"{stem}_{name}",
+    )
+    return _mark_nested(layer, info, offset=1 if row_id else 0)
+
+
+def _field(kind: Format, info: dict[str, Any], index: int) -> Field:
+    is_moment = info["ogr_types"][index] in _MOMENTS
+    return Field(name=str(info["fields"][index]), is_text_to_guess=kind == "geojson" and is_moment)
+
+
+def _crs(found: str | None) -> str | None:
+    """The horizontal part: heights are dropped, so a 3D system would be a false claim."""
+    if not found:
+        return None
+    try:
+        crs = pyproj.CRS.from_user_input(found)
+        return found if len(crs.axis_info) <= 2 else str(crs.to_2d().to_string())  # noqa: PLR2004
+    except pyproj.exceptions.CRSError:
+        return found
+
+
+def _describe(info: dict[str, Any], crs: str | None, geometry: str) -> tuple[Decision, ...]:
+    notes = list[Decision]()
+    if info["geometry_type"] is not None:
+        name = crs if crs and len(crs) < 30 else (crs or "unknown").split('"')[1:2]  # noqa: PLR2004
+        choice = name if isinstance(name, str) else (name[0] if name else "unknown")
+        notes.append(Decision(subject="crs", choice=choice, reason="as the file says"))
+    if geometry.endswith((" Z", " M", " ZM")) or str(info["geometry_type"]).startswith("2.5D"):
+        reason = f"the file has {info['geometry_type']}; heights and measures are dropped"
+        notes.append(Decision(subject="geometry", choice="2D", reason=reason))
+    return tuple(notes)
+
+
+def _mark_nested(layer: Layer, info: dict[str, Any], *, offset: int) -> Layer:
+    """Tell nested values, which become jsonb, from columns of mixed scalars, which are text."""
+    is_json = [
+        index + offset
+        for index, (kind, sub) in enumerate(
+            zip(info["ogr_types"], info["ogr_subtypes"], strict=True)
+        )
+        if sub == "OFSTJSON" or kind.endswith("List")
+    ]
+    layer.details["nested"] = []
+    if is_json:
+        with _open(layer) as (_, reader):
+            layer.details["nested"] = nested_only(reader, is_json)
+    return layer
+
+
+def _open(layer: Layer) -> Any:
+    options = _GEOJSON_OPTIONS if layer.format == "geojson" else {}
+    return pyogrio.open_arrow(
+        str(layer.member.path),
+        layer=layer.details["layer"],
+        encoding=layer.details["encoding"],
+        return_fids=layer.details["row_id"] is not None,
+        datetime_as_string=True,
+        batch_size=BATCH_ROWS,
+        use_pyarrow=True,
+        **options,
+    )
+
+
+def _schema(layer: Layer, found: pa.Schema) -> pa.Schema:
+    nested = layer.details["nested"]
+    assert isinstance(nested, list)  # noqa: S101 - our own detail, for the type checker
+    fields = []
+    for index in range(len(layer.fields)):
+        mark = JSON_MARK if index in nested else None
+        fields.append(pa.field(f"f{index}", target_type(found.field(index)), metadata=mark))
+    if layer.has_geometry:
+        fields.append(pa.field("geometry", pa.binary()))
+    return pa.schema(fields)
+
+
+def _stream(layer: Layer, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    width = len(layer.fields)
+    try:
+        with _open(layer) as (_, reader):
+            for batch in reader:
+                arrays = [convert(batch.column(i), schema.field(i).type) for i in range(width)]
+                if layer.has_geometry:
+                    arrays.append(force_2d(batch.column(width)))
+                yield pa.RecordBatch.from_arrays(arrays, schema=schema)
+    except (DataSourceError, DataLayerError, pa.ArrowException) as error:
+        raise _explain(layer.format, error) from error
+
+
+def _explain(kind: Format, error: Exception) -> RunError:
+    text = str(error)[:300]
+    if kind == "geojson":
+        return InvalidGeoJsonError(f"The file is no valid GeoJSON: {text}")
+    if kind == "shapefile":
+        return InvalidShapefileError(f"The shapefile cannot be opened: {text}")
+    return LoadError(f"The file cannot be opened: {text}")

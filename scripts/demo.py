@@ -7,11 +7,12 @@ if every table equals its file both times.
 from __future__ import annotations
 
 import argparse
+import shlex
 import signal
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import FrameType
 
 from rich.console import Console
 
@@ -22,9 +23,6 @@ from demonstration.server import run_file_server
 from demonstration.service import Service, ServiceError, run_service, synctables_command
 from demonstration.sources import MissingPackageError
 from demonstration.watch import connect
-
-if TYPE_CHECKING:
-    from types import FrameType
 
 PACKAGES = Path(__file__).resolve().parent.parent / "node_modules"
 
@@ -96,12 +94,13 @@ def _follow(service: Service, file: ChangingFile, *, interval_seconds: int) -> F
 
 
 def _introduce(service: Service, files: list[ChangingFile], *, console: Console) -> None:
-    program = " ".join(synctables_command()[:1])
+    api = f"{service.address}/api/v1"
+    program = shlex.join(synctables_command())
     lines = f"""
 Address   {service.address}
 API key   {service.api_key}
-All syncs curl "{service.address}/api/v1/synchronizations?api_key={service.api_key}"
-Database  psql "$({program} database-url --data-dir {service.data_dir})"
+Syncs     curl -H "Authorization: Bearer {service.api_key}" {api}/synchronizations
+Tables    psql "$({program} database-url --data-dir {service.data_dir})" -c "\\d main.*"
 A file    {files[0].url}
 """
     console.print(lines, soft_wrap=True, markup=False)

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from random import Random
 
-if TYPE_CHECKING:
-    from random import Random
-
-    from demonstration.sources import Row
+from demonstration.sources import Row
 
 EDITION_FIELD = "edition"
 """Every file has this field: the edition in which the row last changed."""

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING
 
 from demonstration import formats
 from demonstration.editions import Edition, first_edition, next_edition
+from demonstration.server import FileServer
 from demonstration.sources import Row, read_rows
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from demonstration.server import FileServer
 
 SEED = 20150806
 """Any number will do; the same one gives the same editions each time."""

@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from itertools import count
-from typing import TYPE_CHECKING
 
+from rich import box
+from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from demonstration.once import Followed
+from demonstration.service import Service
 from demonstration.watch import Connection, Status, read_statuses
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from rich.console import Console
-
-    from demonstration.once import Followed
-    from demonstration.service import Service
-
-CHANGE_SECONDS = 2.0
+CHANGE_SECONDS = 1.0
 """One of the files changes this often, in turn."""
 
 LOOK_SECONDS = 0.5
@@ -60,10 +56,16 @@ def _show_table(
 
 
 def _render(statuses: dict[str, Status], followed: list[Followed], *, now: datetime) -> Table:
-    table = Table(caption="Ctrl-C ends the demo.", caption_justify="left")
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
+        caption="Ctrl-C ends the demo.",
+        caption_justify="left",
+    )
     for title in ("table", "format", "state"):
         table.add_column(title, no_wrap=True)
-    for title in ("rows", "inserted", "updated", "deleted", "refreshes", "last", "next"):
+    for title in ("rows", "last change", "refreshes", "last", "next"):
         table.add_column(title, justify="right", no_wrap=True)
     for one in followed:
         table.add_row(*_cells(one, statuses[one.sync_id], now=now))
@@ -72,20 +74,26 @@ def _render(statuses: dict[str, Status], followed: list[Followed], *, now: datet
 
 def _cells(one: Followed, status: Status, *, now: datetime) -> list[str]:
     style = _STATE_STYLES.get(status.state, "yellow")
-    rows = "" if status.row_count is None else f"{status.row_count:,}"
-    changes = [f"{status.rows_of_last_run(what):,}" for what in ("inserted", "updated", "deleted")]
-    since = (now - status.ran_at).total_seconds()
-    until = (status.run_at - now).total_seconds()
+    since_seconds = max(0.0, (now - status.ran_at).total_seconds())
+    until_seconds = (status.run_at - now).total_seconds()
+    is_there = status.applied_count > 0
     return [
         status.table_name or one.file.name,
         one.file.kind.format,
         f"[{style}]{status.state}[/]",
-        rows,
-        *(changes if status.applied_count else ["", "", ""]),
+        f"{status.row_count:,}" if status.row_count is not None else "",
+        _tell_change(status) if is_there else "",
         str(status.refreshed_count),
-        f"{max(0.0, since):.0f} s ago" if status.applied_count else "",
-        f"in {until:.0f} s" if until > 0 else "due",
+        f"{since_seconds:.0f} s ago" if is_there else "",
+        f"in {until_seconds:.0f} s" if until_seconds > 0 else "due",
     ]
+
+
+def _tell_change(status: Status) -> str:
+    """Rows inserted, updated and deleted by the last run that changed the table."""
+    signs = (("+", "inserted"), ("~", "updated"), ("-", "deleted"))
+    counts = [(sign, status.rows_of_last_run(what)) for sign, what in signs]
+    return " ".join(f"{sign}{count:,}" for sign, count in counts if count)
 
 
 def _tell_changes(

@@ -5,18 +5,18 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from demonstration.files import ChangingFile
 from demonstration.service import Service, ServiceError
 from demonstration.watch import Connection, Status, read_contents, read_log, read_statuses
-
-if TYPE_CHECKING:
-    from demonstration.files import ChangingFile
 
 RUN_SECONDS = 60.0
 """How long six small imports, or six refreshes, may take."""
 
 POLL_SECONDS = 0.1
+
+LOG_LINES = 20
+"""How much of a log is shown with a failure: the last run."""
 
 Say = Callable[[str], None]
 
@@ -55,7 +55,7 @@ def _await_and_check(
         status = statuses[one.sync_id]
         say(_tell(one.file, status, verb=verb, problem=problem))
         if problem:
-            for line in read_log(connection, log_id=status.log_id):
+            for line in read_log(connection, log_id=status.log_id)[-LOG_LINES:]:
                 say(f"    {line}")
     return not any(problems)
 

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import shapely
 from pyogrio.raw import read as read_vector
 from shapely.geometry import shape
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
-
-    from shapely.geometry.base import BaseGeometry
+from shapely.geometry.base import BaseGeometry
 
 AIRPORTS = "vega-datasets/data/airports.csv"
 EARTHQUAKES = "vega-datasets/data/earthquakes.json"

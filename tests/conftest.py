@@ -65,7 +65,7 @@ def cluster() -> Iterator[LocalCluster]:
 @pytest.fixture
 def database_url(cluster: LocalCluster) -> Iterator[str]:
     """The URL of a fresh, migrated database, for a test that commits."""
-    with _clone(cluster) as url:
+    with clone_database(cluster) as url:
         yield url
 
 
@@ -81,7 +81,7 @@ async def pool(
 @pytest.fixture(scope="session")
 def session_database_url(cluster: LocalCluster) -> Iterator[str]:
     """A migrated database that all tests share: never commit to it."""
-    with _clone(cluster) as url:
+    with clone_database(cluster) as url:
         yield url
 
 
@@ -96,7 +96,8 @@ async def connection(session_database_url: str) -> AsyncIterator[AsyncConnection
 
 
 @contextmanager
-def _clone(cluster: LocalCluster) -> Iterator[str]:
+def clone_database(cluster: LocalCluster) -> Iterator[str]:
+    """The URL of a fresh, migrated database, dropped with the block."""
     name = f"test_{next(_numbers)}"
     with psycopg.connect(cluster.superuser_url(), autocommit=True) as superuser:
         superuser.execute(

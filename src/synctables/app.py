@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +21,7 @@ from synctables.api.routes import ROUTERS
 from synctables.db.pool import create_pool
 from synctables.jobs import create_jobs_app
 from synctables.settings import Settings
+from synctables.web import pages
 
 
 def create_app(settings: Settings, *, database_url: str) -> FastAPI:
@@ -65,8 +64,7 @@ def _add_api(app: FastAPI) -> None:
 
 
 def _add_pages(app: FastAPI) -> None:
-    if find_spec("synctables.web.pages"):
-        app.include_router(import_module("synctables.web.pages").router)
+    app.include_router(pages.router)
     static_dir = Path(web.__file__).parent / "static"
     if static_dir.is_dir():
         app.mount("/static", StaticFiles(directory=static_dir), name="static")

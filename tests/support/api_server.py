@@ -1,12 +1,15 @@
-"""The real API on loopback: uvicorn in a thread, over a database of its own.
+"""The real API on loopback: uvicorn in a thread, over a real database.
 
-``api``       an account ``alice`` on a running server; its methods make HTTP calls
-``api_server``  the same server, to add accounts, restart with other settings, or ask its database
+``api``           a new account on a server that all tests share; its methods make HTTP calls
+``shared_server`` that server, to add accounts or to ask its database about one account
+``api_server``    a server over the test's own ``database_url``
+``serve_api``     the same by hand, with other settings
 """
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -22,13 +25,17 @@ from synctables.accounts.service import create_account
 from synctables.app import create_app
 from synctables.db.pool import connect
 from synctables.settings import Settings
+from tests.conftest import clone_database
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from psycopg.rows import DictRow
 
+    from synctables.localpg import LocalCluster
+
 _TIMEOUT_SECONDS = 20
+_numbers = itertools.count(1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +44,11 @@ class ApiAccount:
 
     name: str
     api_key: str = field(repr=False)
-    base_url: str
+    server: ApiServer
+
+    @property
+    def base_url(self) -> str:
+        return self.server.base_url
 
     def call(self, method: str, path: str, **options: Any) -> requests.Response:
         """An HTTP call below ``/api/v1/`` with this account's key as a Bearer token."""
@@ -46,9 +57,7 @@ class ApiAccount:
 
     def call_plain(self, method: str, path: str, **options: Any) -> requests.Response:
         """An HTTP call without any key."""
-        return requests.request(
-            method, f"{self.base_url}{path}", timeout=_TIMEOUT_SECONDS, **options
-        )
+        return self.server.call(method, path, **options)
 
     def create_sync(self, **parameters: Any) -> dict[str, Any]:
         """Create a sync table of an address that nothing fetches in these tests."""
@@ -67,12 +76,17 @@ class ApiServer:
     base_url: str
     database_url: str
 
+    def call(self, method: str, path: str, **options: Any) -> requests.Response:
+        """An HTTP call without any key."""
+        options.setdefault("timeout", _TIMEOUT_SECONDS)
+        return requests.request(method, f"{self.base_url}{path}", **options)
+
     def create_account(self, name: str) -> ApiAccount:
         async def create() -> str:
             async with await connect(self.database_url, application_name="tests") as connection:
                 return (await create_account(connection, name=name))[1]
 
-        return ApiAccount(name=name, api_key=_run(create), base_url=self.base_url)
+        return ApiAccount(name=name, api_key=_run(create), server=self)
 
     def query(self, statement: str, *values: Any) -> list[DictRow]:
         """Rows of a statement, with ``synctables`` first in the search path; it commits."""
@@ -126,6 +140,12 @@ def api_server(database_url: str) -> Iterator[ApiServer]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def shared_server(cluster: LocalCluster) -> Iterator[ApiServer]:
+    with clone_database(cluster) as url, serve_api(url) as server:
+        yield server
+
+
 @pytest.fixture
-def api(api_server: ApiServer) -> ApiAccount:
-    return api_server.create_account("alice")
+def api(shared_server: ApiServer) -> ApiAccount:
+    return shared_server.create_account(f"alice-{next(_numbers)}")

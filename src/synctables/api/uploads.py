@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from os.path import splitext
 from pathlib import Path
 from typing import IO, Any
 
@@ -216,9 +217,8 @@ def clean_file_name(name: str) -> str:
     """
     last = re.split(r"[/\\]", name)[-1]
     cleaned = _UNSAFE_IN_NAME.sub("", last).strip().strip(".")
-    stem, dot, extension = cleaned.rpartition(".")
-    if len(cleaned) > _MAX_NAME_CHARACTERS and dot:
-        return f"{stem[: _MAX_NAME_CHARACTERS - len(extension) - 1]}.{extension}"[
-            :_MAX_NAME_CHARACTERS
-        ]
-    return cleaned[:_MAX_NAME_CHARACTERS] or "upload"
+    stem, extension = splitext(cleaned)
+    return (
+        stem[: max(_MAX_NAME_CHARACTERS - len(extension), 0)] + extension[:_MAX_NAME_CHARACTERS]
+        or "upload"
+    )

@@ -37,7 +37,7 @@ def import_once(
     client = find_client(server=server, api_key=api_key, data_dir=data_dir)
     names = {"table_name": table} if table else {}
     answer = _send(client, file, names) if file else _ask_for(client, source, names)
-    item = wait_for_import(client, answer["item_queue_id"])
+    item = wait_for_import(client, answer["item_queue_id"], log_id=answer["item_queue_id"])
     if as_json:
         print_json(item)
     if item["state"] == "failure":

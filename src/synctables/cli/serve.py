@@ -83,7 +83,7 @@ async def _serve(settings: "Settings", listener: socket.socket, *, host: str) ->
             if url is None:
                 url = await stack.enter_async_context(_cluster(directory))
             stop.check()
-            access = await _prepare(url, server=local_address_of(listener))
+            access = await prepare(url, server=local_address_of(listener))
             stop.check()
             app = create_app(settings, database_url=url)
             server = await stack.enter_async_context(serving(app, listener))
@@ -107,7 +107,7 @@ async def _cluster(directory: Path) -> AsyncIterator[str]:
         await asyncio.to_thread(cluster.stop)
 
 
-async def _prepare(database_url: str, *, server: str) -> "LocalAccess":
+async def prepare(database_url: str, *, server: str) -> "LocalAccess":
     """Migrate, create the first account on an empty database, make this machine's key."""
     from synctables.accounts import service as accounts
     from synctables.cli.local_access import LocalAccess

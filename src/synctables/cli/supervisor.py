@@ -61,7 +61,7 @@ class Supervisor:
         try:
             await asyncio.wait_for(self._process.wait(), grace_seconds)
         except TimeoutError:
-            log.warning("worker.killed", grace_seconds=grace_seconds)
+            log.warning("worker_killed", grace_seconds=grace_seconds)
         _kill_group(self._process.pid)
         await self._process.wait()
 
@@ -83,7 +83,7 @@ class Supervisor:
             started = time.monotonic()
             exit_code = await process.wait()
             _kill_group(process.pid)
-            log.warning("worker.ended", exit_code=exit_code, restart_in_seconds=pause)
+            log.warning("worker_ended", exit_code=exit_code, restart_in_seconds=pause)
             await asyncio.sleep(pause)
             pause = next_pause(pause, lived_seconds=time.monotonic() - started)
             process = await self._spawn_again()
@@ -93,7 +93,7 @@ class Supervisor:
             try:
                 return await self._spawn()
             except OSError as error:  # no memory, no process slots: it may pass
-                log.error("worker.not_started", reason=str(error))  # noqa: TRY400
+                log.error("worker_not_started", reason=str(error))  # noqa: TRY400
                 await asyncio.sleep(LONGEST_PAUSE_SECONDS)
 
 

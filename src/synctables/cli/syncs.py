@@ -72,7 +72,7 @@ def add(
     if wait:
         from synctables.cli.waiting import wait_for_import
 
-        item = wait_for_import(client, sync["data_import"]["item_queue_id"])
+        item = wait_for_import(client, sync["data_import"]["item_queue_id"], log_id=sync["log_id"])
         sync = client.get(path_of("synchronizations", sync["id"]))
     if as_json:
         print_json(sync)
@@ -107,7 +107,7 @@ def list_syncs(
                 sync["name"],
                 sync["state"],
                 format_interval(sync["interval"]),
-                sync["ran_at"],
+                sync["ran_at"] if sync["name"] else None,  # before the first run: its creation
                 sync["run_at"],
                 public_url(sync["url"]),
                 sync["error_message"],

@@ -35,15 +35,18 @@ def upload(client: Client, file: Path, *, query: dict[str, str]) -> Json:
         return answer
 
 
-def wait_for_import(client: Client, item_queue_id: str) -> Json:
-    """Follow one run to its end; gives the import as the API describes it then."""
+def wait_for_import(client: Client, item_queue_id: str, *, log_id: str) -> Json:
+    """Follow one run to its end; gives the import as the API describes it then.
+
+    A plain import's log has the import's id; a run of a sync writes to the log of the sync.
+    """
     with _drawing() as progress:
         task = progress.add_task("queued", total=None, figures="")
         for pause in pauses():
             item: Json = client.get(path_of("imports", item_queue_id))
             if item["state"] in _IMPORT_ENDED:
                 return item
-            _show(progress, task, item["state"], _figures(client, item_queue_id))
+            _show(progress, task, item["state"], _figures(client, log_id))
             time.sleep(pause)
     raise AssertionError("pauses() never ends")
 

@@ -15,9 +15,11 @@ nor a password.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
 import secrets
+import shlex
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -141,14 +143,31 @@ class DataDirectory:
             return int((self.postgres / "PG_VERSION").read_text("ascii").split(".", 1)[0])
         except FileNotFoundError:
             return None
+        except PermissionError as error:
+            raise ConfigurationError(
+                f"The data directory {self.root} belongs to another user. "
+                "Give another one with --data-dir."
+            ) from error
+
+    def check(self, user: DatabaseUser) -> None:
+        """Raises `ConfigurationError` if `prepare` would; changes nothing.
+
+        That is for a path that no socket can have, a directory that holds other things, and a
+        parent that the database user may not enter.
+        """
+        self._check_socket_path()
+        there = nearest_visible(self.root)
+        if there == self.root:
+            self._check_contents()
+            there = self.root.parent  # its own mode is ours to set
+        self._check_entrance(there, user)
 
     def prepare(self, user: DatabaseUser) -> None:
         """Create what is missing and set every owner and mode.
 
-        Raises `ConfigurationError` for a directory that holds other things, cannot be written,
-        cannot be entered by the database user, or is too deep for a socket path.
+        Raises `ConfigurationError` like `check`, and for a directory that cannot be written.
         """
-        self._check_socket_path()
+        self.check(user)
         try:
             self._create(user)
         except OSError as error:
@@ -156,12 +175,11 @@ class DataDirectory:
                 f"The data directory {self.root} cannot be prepared: {error.strerror}. "
                 "Give another one with --data-dir."
             ) from error
-        self._check_entrance(user)
+        self._check_entrance(self.run, user)  # access lists and mounts count too
 
     def _create(self, user: DatabaseUser) -> None:
-        self.root.mkdir(mode=0o751, parents=True, exist_ok=True)
-        self._check_contents()
         own = (os.geteuid(), os.getegid())
+        self.root.mkdir(mode=0o751, parents=True, exist_ok=True)
         _own(self.root, owner=(own[0], user.gid if user.is_other else -1), mode=0o751)
         for directory, owner, mode in (
             (self.secrets, own, 0o700),  # first: it marks the directory as ours
@@ -172,7 +190,13 @@ class DataDirectory:
             _own(directory, owner=owner, mode=mode)
 
     def _check_contents(self) -> None:
-        found = {entry.name for entry in self.root.iterdir()} - {"lost+found"}
+        try:
+            found = {entry.name for entry in self.root.iterdir()} - {"lost+found"}
+        except OSError as error:
+            raise ConfigurationError(
+                f"The data directory {self.root} cannot be read: {error.strerror}. "
+                "Give another one with --data-dir."
+            ) from error
         if found and not found & _OURS:
             raise ConfigurationError(
                 f"{self.root} holds other things ({', '.join(sorted(found)[:3])}, …). "
@@ -193,17 +217,25 @@ class DataDirectory:
                 "Give another one with --data-dir."
             )
 
-    def _check_entrance(self, user: DatabaseUser) -> None:
-        if user.may_enter(self.run):
+    def _check_entrance(self, place: Path, user: DatabaseUser) -> None:
+        if user.may_enter(place):
             return
-        closed = next(
-            (part for part in reversed(self.run.parents) if not user.may_enter(part)), self.run
-        )
+        parts = [*reversed(place.parents), place]
+        closed = next((part for part in parts if not user.may_enter(part)), place)
         raise ConfigurationError(
-            f"PostgreSQL runs as the user {user.name}, who may not enter {closed}, a parent of "
-            f"the data directory {self.root}. Give another one with --data-dir, or open it: "
-            f"chmod o+x {closed}"
+            f"PostgreSQL runs as the user {user.name}, who may not enter {closed}, which the data "
+            f"directory {self.root} is in. Give another one with --data-dir, or open it: "
+            f"chmod o+x {shlex.quote(str(closed))}"
         )
+
+
+def nearest_visible(path: Path) -> Path:
+    """The path itself or the nearest parent that exists, as far as this user can tell."""
+    for part in (path, *path.parents):
+        with contextlib.suppress(OSError):
+            part.stat()
+            return part
+    return Path("/")
 
 
 def read_secret(directory: DataDirectory, name: str) -> str:

@@ -32,6 +32,17 @@ def install_command(*, major: int | None = None, has_server: bool = False) -> st
     )
 
 
+def libarchive_command() -> str:
+    """The same for the library that opens archives."""
+    prefix = "" if os.geteuid() == 0 else "sudo "
+    if shutil.which("apt-get"):
+        # renamed in 2024 for 64-bit times; apt finds either under the old name
+        return f"{prefix}apt-get install -y libarchive13"
+    if platform.system() == "Darwin" or shutil.which("brew"):
+        return "brew install libarchive"
+    return "Install libarchive 3.4 or newer with your system's package manager."
+
+
 _OTHER_SYSTEMS = {
     "dnf": "dnf install -y postgresql-server postgis",
     "zypper": "zypper install -y postgresql-server postgresql-postgis",

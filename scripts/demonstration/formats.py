@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import tempfile
 import zipfile
 from collections.abc import Callable, Sequence
@@ -69,7 +70,9 @@ def write_gpkg(name: str, rows: Sequence[Row]) -> bytes:
 
 def write_kml(name: str, rows: Sequence[Row]) -> bytes:
     """A KML document with one placemark per row."""
-    return _write_single(f"{name}.kml", rows, driver="KML", layer=name)
+    content = _write_single(f"{name}.kml", rows, driver="KML", layer=name)
+    # GDAL numbers the placemarks: one removed row would make every later one a changed row.
+    return re.sub(rb'<Placemark id="[^"]*">', b"<Placemark>", content)
 
 
 def _field_names(rows: Sequence[Row]) -> list[str]:

@@ -73,8 +73,7 @@ class Service:
 def synctables_command() -> list[str]:
     """How to start the program of this environment."""
     script = Path(sys.executable).with_name("synctables")
-    program = "from synctables.cli import main; main()"
-    return [str(script)] if script.exists() else [sys.executable, "-c", program]
+    return [str(script)] if script.exists() else [sys.executable, "-m", "synctables"]
 
 
 @contextmanager

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from synctables.importer.infer.report import CellMisfits
 from synctables.importer.model import ColumnType
 
 _TYPE_MARK = b"synctables:type"
@@ -52,6 +54,11 @@ _ARROW_TESTS = (
     (_is_binary, ColumnType.BYTEA),
     (pa.types.is_nested, ColumnType.JSONB),
 )
+
+
+def needs_digits(arrow: pa.DataType) -> bool:
+    """Whether only the values tell if the declared type's counterpart can hold them."""
+    return bool(pa.types.is_uint64(arrow) or pa.types.is_decimal256(arrow))
 
 
 def plain_array(array: pa.Array) -> pa.Array:
@@ -101,14 +108,59 @@ def _json_text(value: Any) -> str | None:
     return json.dumps(value, ensure_ascii=False, default=str)
 
 
-def moment_array(array: pa.Array) -> pa.Array:
+def moment_array(array: pa.Array, misfits: CellMisfits | None = None) -> pa.Array:
     """Timestamps of any unit and zone as microseconds in UTC; without a zone they are UTC."""
     if array.type.tz is None:
         array = pc.cast(array, pa.timestamp(array.type.unit, "UTC"))
-    return pc.cast(array, _MOMENT, safe=False)
+    moments = pc.cast(array, _MOMENT, safe=False)
+    if misfits is not None and array.type.unit == "ns":
+        is_cut = pc.not_equal(pc.cast(moments, array.type), array)
+        _report(misfits, "cut to microseconds", is_cut, array)
+    return moments
 
 
 def float_array(array: pa.Array) -> pa.DoubleArray:
     """Floats of any width as doubles with one NaN."""
     doubles = pc.cast(array, pa.float64())
     return pc.if_else(pc.is_nan(doubles), float("nan"), doubles)
+
+
+def clean_texts(values: pa.StringArray, misfits: CellMisfits) -> pa.StringArray:
+    """Text that PostgreSQL takes: valid UTF-8 without NUL. What had to go is reported."""
+    values = _valid_utf8(values, misfits)
+    if not _holds_nul(values):
+        return values
+    has_nul = pc.match_substring(values, "\0")
+    _report(misfits, "NUL characters removed", has_nul, values)
+    return pc.replace_substring(values, "\0", "")
+
+
+def _valid_utf8(values: pa.StringArray, misfits: CellMisfits) -> pa.StringArray:
+    try:
+        values.validate(full=True)
+    except pa.ArrowInvalid:
+        blobs = pc.cast(values, pa.binary()).to_pylist()
+        texts = [None if blob is None else blob.decode(errors="replace") for blob in blobs]
+        broken = [
+            text is not None and text.encode() != blob
+            for text, blob in zip(texts, blobs, strict=True)
+        ]
+        values = pa.array(texts, pa.string())
+        _report(misfits, "bytes that are no UTF-8 replaced", pa.array(broken), values)
+    return values
+
+
+def _holds_nul(values: pa.StringArray) -> bool:
+    """Whether any NUL is in the array's bytes, told without looking at single values."""
+    blob = values.buffers()[2]
+    if blob is None or not len(values):
+        return False
+    offsets = np.frombuffer(values.buffers()[1], dtype=np.int32)
+    start, end = offsets[values.offset], offsets[values.offset + len(values)]
+    return not np.frombuffer(blob, dtype=np.uint8)[start:end].all()
+
+
+def _report(misfits: CellMisfits, reason: str, mask: pa.BooleanArray, values: pa.Array) -> None:
+    indexes = pc.indices_nonzero(mask)
+    cells = [(int(i), str(values[i].as_py())) for i in indexes[:3].to_pylist()]
+    misfits.add(reason, cells, count=len(indexes))

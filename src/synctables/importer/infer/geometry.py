@@ -65,12 +65,22 @@ class GeometryWriter:
         return tuple(sorted(self._types))
 
     def columns(
-        self, shapes: Shapes, misfits: Misfits, *, first_row: int
+        self,
+        shapes: Shapes,
+        misfits: Misfits,
+        *,
+        first_row: int,
+        is_declared: NDArray[np.bool_] | None = None,
     ) -> tuple[pa.BinaryArray, pa.BinaryArray]:
-        """``the_geom`` and ``the_geom_webmercator`` of a chunk, as EWKB."""
+        """``the_geom`` and ``the_geom_webmercator`` of a chunk, as EWKB.
+
+        ``is_declared``: which shapes name their own coordinate system (and are in degrees now).
+        """
         flat = self._flattened(shapes)
         projected = self._projected(flat)
         placed = self._without_misplaced(projected, flat, misfits, first_row)
+        if self._crs is None:
+            _refuse_out_of_range(placed, is_declared, first_row)
         valid = self._repaired(placed, misfits, first_row)
         present = valid[~shapely.is_missing(valid)]
         self._types.update(
@@ -116,23 +126,9 @@ class GeometryWriter:
         present = ~shapely.is_missing(projected)
         misplaced = present & ~np.isfinite(bounds).all(axis=1) | present & _has_nonfinite(projected)
         _report(misfits, "coordinates without a place", misplaced, source, first_row)
-        if self._crs is None:
-            self._refuse_out_of_range(bounds, present & ~misplaced, first_row)
         placed = projected.copy()
         placed[misplaced] = None
         return placed
-
-    def _refuse_out_of_range(
-        self, bounds: Coordinates, present: NDArray[np.bool_], first_row: int
-    ) -> None:
-        outside = present & (np.abs(bounds) > np.array([180, 90, 180, 90])).any(axis=1)
-        if outside.any():
-            row = int(np.flatnonzero(outside)[0])
-            x, y = bounds[row][:2]
-            raise UnknownSridError(
-                f"The file names no coordinate system, and row {first_row + row:,} lies at "
-                f"{x:g}, {y:g}, which are no degrees."
-            )
 
     def _repaired(self, shapes: Shapes, misfits: Misfits, first_row: int) -> Shapes:
         polygonal = np.isin(shapely.get_type_id(shapes), _POLYGONAL)
@@ -149,6 +145,38 @@ class GeometryWriter:
         count = int(mask.sum())
         if count:
             self._counts[note] += count
+
+
+def _refuse_out_of_range(
+    shapes: Shapes, is_declared: NDArray[np.bool_] | None, first_row: int
+) -> None:
+    """Without a coordinate system shapes are in degrees only if all of them can be."""
+    bounds = shapely.bounds(shapes)
+    outside = (np.abs(bounds) > np.array([180, 90, 180, 90])).any(axis=1)
+    if is_declared is not None:
+        outside &= ~is_declared
+    if outside.any():
+        index = int(np.flatnonzero(outside)[0])
+        x, y = bounds[index][:2]
+        raise UnknownSridError(
+            f"The file names no coordinate system, and row {first_row + index:,} lies at "
+            f"{x:g}, {y:g}, which are no degrees."
+        )
+
+
+def reproject_by_srid(shapes: Shapes) -> tuple[Shapes, NDArray[np.bool_]]:
+    """Shapes that name a coordinate system by SRID in degrees, and which shapes did so.
+
+    Raises UnknownSridError.
+    """
+    srids = shapely.get_srid(shapes)
+    degrees = shapes.copy()
+    for srid in np.unique(srids[srids > 0]):
+        transform = _transformer(f"EPSG:{srid}")
+        if transform is not None:
+            mask = srids == srid
+            degrees[mask] = shapely.transform(shapes[mask], transform, interleaved=False)
+    return degrees, srids > 0
 
 
 def _make_valid(shapes: Shapes) -> Shapes:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -11,9 +11,19 @@ import pyarrow.compute as pc
 import shapely
 
 from synctables.errors import InvalidGeometriesError
-from synctables.importer.infer.geometry import GeometryWriter
-from synctables.importer.infer.report import Misfits
-from synctables.importer.model import Decision, Layer, ReadOptions
+from synctables.importer.infer.convert import plain_array, text_array
+from synctables.importer.infer.degrees import LATITUDE_NAMES, LONGITUDE_NAMES, degrees
+from synctables.importer.infer.geometry import GeometryWriter, reproject_by_srid
+from synctables.importer.infer.geometry_text import shapes_of_texts
+from synctables.importer.infer.points import point_columns
+from synctables.importer.infer.report import EXAMPLE_COUNT, Misfits
+from synctables.importer.infer.text_values import blank_as_null
+from synctables.importer.model import GEOMETRY_COLUMN, Decision, Layer, ReadOptions
+
+GEOMETRY_NAMES = ("the_geom", "geometry", "geom", "wkb_geometry", "geojson", "wkt")
+"""Headers of columns that may hold shapes as text (reference.md 3.7), the surest first."""
+_FORMATS_WITHOUT_SHAPES = ("csv", "xlsx")
+GeometryColumns: TypeAlias = tuple[pa.Array, pa.Array]
 
 
 class GeometryReader(Protocol):
@@ -25,11 +35,19 @@ class GeometryReader(Protocol):
 
     def columns(
         self, chunk: pa.RecordBatch, misfits: Misfits, *, first_row: int
-    ) -> tuple[pa.Array, pa.Array]:
+    ) -> GeometryColumns:
         """``the_geom`` and ``the_geom_webmercator`` of a chunk."""
+
+    @property
+    def refutation(self) -> str | None:
+        """Why this is no geometry, as soon as one chunk proves it."""
 
     def rejection(self) -> str | None:
         """After the last chunk: why this was no geometry after all; None: it was."""
+
+    @property
+    def is_empty(self) -> bool:
+        """After the last chunk: whether there was not a single value."""
 
     @property
     def geometry_types(self) -> tuple[str, ...]:
@@ -39,15 +57,44 @@ class GeometryReader(Protocol):
         """What was decided, for the report."""
 
 
+StartGeometry: TypeAlias = Callable[[], GeometryReader]
+
+
+def geometry_candidates(layer: Layer, options: ReadOptions) -> Iterator[StartGeometry]:
+    """What to try as geometry, best first; each call starts a reader anew.
+
+    Where all fail the layer has none. Columns that the live table has stay columns.
+    """
+    if layer.has_geometry:
+        yield lambda: OwnGeometry(layer.crs)
+    elif layer.format in _FORMATS_WITHOUT_SHAPES:
+        headers = [field.name.strip().lower() for field in layer.fields]
+        kept = {column.field for column in options.contract}
+        for index in _named(headers, GEOMETRY_NAMES):
+            if layer.fields[index].name not in kept:
+                yield lambda index=index: TextGeometry(index, layer.fields[index].name)  # type: ignore[misc]
+        latitudes, longitudes = _named(headers, LATITUDE_NAMES), _named(headers, LONGITUDE_NAMES)
+        if options.type_guessing and latitudes and longitudes:
+            pair = (latitudes[0], longitudes[0])
+            yield lambda: DegreesGeometry(pair, [layer.fields[index].name for index in pair])
+
+
+def _named(headers: Sequence[str], names: Sequence[str]) -> list[int]:
+    """The fields with these headers, in the order of ``names``."""
+    return [index for name in names for index, header in enumerate(headers) if header == name]
+
+
 class NoGeometry:
     """A layer of plain rows."""
 
+    is_empty = True
     consumed: frozenset[int] = frozenset()
     geometry_types: tuple[str, ...] = ()
+    refutation: str | None = None
 
     def columns(
         self, chunk: pa.RecordBatch, misfits: Misfits, *, first_row: int
-    ) -> tuple[pa.Array, pa.Array]:
+    ) -> GeometryColumns:
         nothing = pa.nulls(len(chunk), pa.binary())
         return nothing, nothing
 
@@ -61,7 +108,9 @@ class NoGeometry:
 class OwnGeometry:
     """The WKB column of a geospatial format."""
 
+    is_empty = False
     consumed: frozenset[int] = frozenset()
+    refutation: str | None = None
 
     def __init__(self, crs: str | None) -> None:
         self._writer = GeometryWriter(crs)
@@ -72,9 +121,8 @@ class OwnGeometry:
 
     def columns(
         self, chunk: pa.RecordBatch, misfits: Misfits, *, first_row: int
-    ) -> tuple[pa.Array, pa.Array]:
-        wkb = chunk.column("geometry")
-        blobs = pc.cast(wkb.storage if isinstance(wkb, pa.ExtensionArray) else wkb, pa.binary())
+    ) -> GeometryColumns:
+        blobs = pc.cast(plain_array(chunk.column("geometry")), pa.binary())
         shapes = shapely.from_wkb(blobs.to_numpy(zero_copy_only=False), on_invalid="fix")
         broken = shapely.is_missing(shapes) & pc.is_valid(blobs).to_numpy(zero_copy_only=False)
         if broken.any():
@@ -91,8 +139,111 @@ class OwnGeometry:
         return self._writer.decisions()
 
 
-def geometry_candidates(layer: Layer, options: ReadOptions) -> list[Callable[[], GeometryReader]]:
-    """What to try as geometry, best first; each call starts a reader. The last never fails."""
-    if layer.has_geometry:
-        return [lambda: OwnGeometry(layer.crs)]
-    return [NoGeometry]
+class TextGeometry:
+    """A column of text by a geometry's name; it is one if at least half of its values parse."""
+
+    refutation: str | None = None
+
+    def __init__(self, index: int, header: str) -> None:
+        self.consumed = frozenset({index})
+        self._index, self._header = index, header
+        self._writer = GeometryWriter(None)
+        self._value_count = self._shape_count = 0
+
+    @property
+    def geometry_types(self) -> tuple[str, ...]:
+        return self._writer.geometry_types
+
+    @property
+    def is_empty(self) -> bool:
+        return self._value_count == 0
+
+    def columns(
+        self, chunk: pa.RecordBatch, misfits: Misfits, *, first_row: int
+    ) -> GeometryColumns:
+        texts = blank_as_null(text_array(chunk.column(f"f{self._index}"))).to_pylist()
+        shapes, is_declared = reproject_by_srid(shapes_of_texts(texts))
+        unread = [i for i, text in enumerate(texts) if text is not None and shapes[i] is None]
+        if unread:
+            cells = [(first_row + i, str(texts[i])) for i in unread[:EXAMPLE_COUNT]]
+            misfits.add(GEOMETRY_COLUMN, "not a shape", cells, len(unread))
+        self._value_count += sum(text is not None for text in texts)
+        self._shape_count += int((~shapely.is_missing(shapes)).sum())
+        return self._writer.columns(shapes, misfits, first_row=first_row, is_declared=is_declared)
+
+    def rejection(self) -> str | None:
+        if self.is_empty:
+            return f'the field "{self._header}" holds nothing'
+        if self._shape_count * 2 < self._value_count:
+            unread = self._value_count - self._shape_count
+            return f'{unread:,} of {self._value_count:,} values of "{self._header}" are no shapes'
+        return None
+
+    def decisions(self) -> tuple[Decision, ...]:
+        source = Decision(
+            subject="geometry",
+            choice=f'from the field "{self._header}"',
+            reason=f"{self._shape_count:,} of {self._value_count:,} values are shapes",
+        )
+        return (source, *self._writer.decisions())
+
+
+class DegreesGeometry:
+    """Points from a latitude and a longitude, both of which stay columns too."""
+
+    consumed: frozenset[int] = frozenset()
+    is_empty = False
+
+    def __init__(self, pair: tuple[int, int], headers: Sequence[str]) -> None:
+        """``pair``: the fields of latitude and longitude, in this order."""
+        self._pair, self._headers = pair, headers
+        self._point_count = 0
+        self.refutation: str | None = None
+
+    @property
+    def geometry_types(self) -> tuple[str, ...]:
+        return ("Point",) if self._point_count else ()
+
+    def columns(
+        self, chunk: pa.RecordBatch, misfits: Misfits, *, first_row: int
+    ) -> GeometryColumns:
+        cells = [plain_array(chunk.column(f"f{index}")) for index in self._pair]
+        latitude, longitude = (degrees(cell) for cell in cells)
+        for header, cell, numbers, largest in zip(
+            self._headers, cells, (latitude, longitude), (90, 180), strict=True
+        ):
+            outside = np.flatnonzero(np.abs(numbers) > largest)
+            if len(outside):
+                row = int(outside[0])
+                self.refutation = (
+                    f'row {first_row + row:,} of "{header}" holds "{cell[row].as_py()}", '
+                    f"which is beyond ±{largest}°"
+                )
+            self._report_unread(header, cell, numbers, misfits, first_row)
+        present = np.isfinite(latitude) & np.isfinite(longitude)
+        self._point_count += int(present.sum())
+        return point_columns(longitude, latitude, present)
+
+    def rejection(self) -> str | None:
+        return self.refutation
+
+    def decisions(self) -> tuple[Decision, ...]:
+        fields = " and ".join(f'"{header}"' for header in self._headers)
+        return (
+            Decision(
+                subject="geometry",
+                choice=f"points from the fields {fields}",
+                reason=f"all in range; {self._point_count:,} rows have both",
+            ),
+        )
+
+    def _report_unread(
+        self, header: str, cell: pa.Array, numbers: np.ndarray, misfits: Misfits, first_row: int
+    ) -> None:
+        texts = blank_as_null(text_array(cell))
+        unread = pc.indices_nonzero(
+            pc.and_(pc.is_valid(texts), pa.array(~np.isfinite(numbers)))
+        ).to_pylist()
+        if unread:
+            cells = [(first_row + i, texts[i].as_py()) for i in unread[:EXAMPLE_COUNT]]
+            misfits.add(GEOMETRY_COLUMN, f'no degrees in "{header}"', cells, len(unread))

@@ -16,13 +16,21 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from synctables.importer.infer.column_reader import ColumnReader, Reading, Shape
 from synctables.importer.infer.columns import ColumnPlan, plan_columns, vanished_columns
-from synctables.importer.infer.folding import ColumnFold, Shape
-from synctables.importer.infer.geometry_sources import GeometryReader, geometry_candidates
-from synctables.importer.infer.parsed import Parsed
+from synctables.importer.infer.convert import declared_type, needs_digits
+from synctables.importer.infer.declared_column import DeclaredColumn
+from synctables.importer.infer.geometry_sources import (
+    GeometryReader,
+    NoGeometry,
+    StartGeometry,
+    geometry_candidates,
+)
+from synctables.importer.infer.guessed_column import GuessedColumn
+from synctables.importer.infer.pinned_column import PinnedColumn
 from synctables.importer.infer.report import Misfits
 from synctables.importer.infer.typed_file import TypedFile, chunked
-from synctables.importer.model import Decision, Layer, ReadOptions, TypedLayer
+from synctables.importer.model import ColumnType, Decision, Layer, ReadOptions, TypedLayer
 
 OpenBatches = Callable[[Layer], pa.RecordBatchReader]
 OnRows = Callable[[int], None]
@@ -34,14 +42,24 @@ def type_layer(
 ) -> TypedLayer:
     """Write the layer's typed file to ``path``. ``on_rows`` hears the rows of the first pass."""
     rejections: list[Decision] = []
-    for start_geometry in geometry_candidates(layer, options):
-        work = LayerWork(layer, open_batches, options, start_geometry=start_geometry, path=path)
+    dropped: frozenset[int] = frozenset()
+    for start_geometry in (*geometry_candidates(layer, options), NoGeometry):
+        work = LayerWork(
+            layer,
+            open_batches,
+            options,
+            start_geometry=start_geometry,
+            consumed=start_geometry().consumed | dropped,
+            path=path,
+        )
         outcome = work.run(on_rows)
         if outcome.rejection is None:
             return work.typed_layer(outcome, rejections)
         rejections.append(Decision(subject="geometry", choice="none", reason=outcome.rejection))
+        if outcome.geometry.is_empty:
+            dropped |= outcome.geometry.consumed
         on_rows = _ignore
-    raise AssertionError("the last geometry candidate is never rejected")
+    raise AssertionError("a layer without geometry is never rejected")
 
 
 def _ignore(_: int) -> None:
@@ -68,7 +86,7 @@ class Chunk:
 
     batch: pa.RecordBatch
     first_row: int
-    readings: tuple[Parsed, ...]
+    readings: tuple[Reading, ...]
 
 
 class LayerWork:
@@ -80,7 +98,8 @@ class LayerWork:
         open_batches: OpenBatches,
         options: ReadOptions,
         *,
-        start_geometry: Callable[[], GeometryReader],
+        start_geometry: StartGeometry,
+        consumed: frozenset[int],
         path: Path,
     ) -> None:
         self._layer, self._open_batches, self._options = layer, open_batches, options
@@ -89,9 +108,9 @@ class LayerWork:
             layer.fields,
             contract=options.contract,
             pinned=options.column_types,
-            consumed=start_geometry().consumed,
+            consumed=consumed,
         )
-        self._folds: list[ColumnFold] = []
+        self._readers: list[ColumnReader] = []
 
     def run(self, on_rows: OnRows) -> Outcome:
         """Pass over the rows until the file is whole, or the geometry turns out to be none."""
@@ -106,7 +125,7 @@ class LayerWork:
         return TypedLayer(
             name=self._layer.name,
             path=self._path,
-            columns=tuple(fold.column() for fold in self._folds),
+            columns=tuple(reader.column() for reader in self._readers),
             row_count=outcome.row_count,
             geometry_types=outcome.geometry.geometry_types,
             misfits=(*self._layer.misfits, *outcome.misfits.listed()),
@@ -122,64 +141,51 @@ class LayerWork:
     def _pass(self, workers: ThreadPoolExecutor, on_rows: OnRows) -> Outcome:
         """Read every row; write the file for as long as the first chunk's shapes hold."""
         geometry, misfits = self._start_geometry(), Misfits()
-        file, shapes, is_whole, row_count = None, self._shapes(), True, 0
-        for chunk in self._chunks(workers):
+        file, is_whole, row_count = None, True, 0
+        shapes: tuple[Shape, ...] = ()
+        for chunk in self._chunks(workers, misfits):
             if file is None:
                 shapes = self._shapes()
                 file = self._open_file(shapes)
             is_whole = is_whole and shapes == self._shapes()
             if is_whole:
                 placed = geometry.columns(chunk.batch, misfits, first_row=chunk.first_row)
-                file.write([*placed, *self._typed(chunk, shapes, misfits, workers)])
+                file.write([*placed, *self._typed(chunk, workers)])
             row_count += len(chunk.batch)
             on_rows(row_count)
+            if geometry.refutation:
+                break
         (file or self._open_file(self._shapes())).close()
-        rejection = geometry.rejection() if is_whole else None
         return Outcome(
             row_count=row_count,
             is_whole=is_whole,
             misfits=misfits,
             geometry=geometry,
-            rejection=rejection,
+            rejection=geometry.rejection() if is_whole else geometry.refutation,
         )
 
-    def _chunks(self, workers: ThreadPoolExecutor) -> Iterator[Chunk]:
-        reader = self._open_batches(self._layer)
-        if not self._folds:
-            self._folds = [self._fold(plan, reader.schema) for plan in self._plans]
+    def _chunks(self, workers: ThreadPoolExecutor, misfits: Misfits) -> Iterator[Chunk]:
+        batches = self._open_batches(self._layer)
+        if not self._readers:
+            self._readers = [self._reader(plan, batches.schema) for plan in self._plans]
         first_row = 1
-        for batch in _ahead(chunked(reader)):
+        for batch in _ahead(chunked(batches)):
             readings = workers.map(
-                lambda fold, batch=batch, row=first_row: fold.read(
-                    batch.column(f"f{fold.plan.index}"), first_row=row
+                lambda reader, batch=batch, first_row=first_row: reader.read(
+                    batch.column(f"f{reader.plan.index}"), misfits.at(reader.plan.name, first_row)
                 ),
-                self._folds,
+                self._readers,
             )
             yield Chunk(batch=batch, first_row=first_row, readings=tuple(readings))
             first_row += len(batch)
 
-    def _typed(
-        self,
-        chunk: Chunk,
-        shapes: Sequence[Shape],
-        misfits: Misfits,
-        workers: ThreadPoolExecutor,
-    ) -> Iterator[pa.Array]:
+    def _typed(self, chunk: Chunk, workers: ThreadPoolExecutor) -> Iterator[pa.Array]:
         return workers.map(
-            lambda fold, parsed, shape: fold.typed(
-                parsed,
-                chunk.batch.column(f"f{fold.plan.index}"),
-                shape,
-                misfits,
-                first_row=chunk.first_row,
-            ),
-            self._folds,
-            chunk.readings,
-            shapes,
+            lambda reader, reading: reader.typed(reading), self._readers, chunk.readings
         )
 
     def _shapes(self) -> tuple[Shape, ...]:
-        return tuple(fold.shape for fold in self._folds)
+        return tuple(reader.shape for reader in self._readers)
 
     def _open_file(self, shapes: Sequence[Shape]) -> TypedFile:
         fields = [
@@ -188,23 +194,32 @@ class LayerWork:
         ]
         return TypedFile(self._path, fields)
 
-    def _fold(self, plan: ColumnPlan, schema: pa.Schema) -> ColumnFold:
+    def _reader(self, plan: ColumnPlan, schema: pa.Schema) -> ColumnReader:
+        arrow = schema.field(f"f{plan.index}")
+        declared = declared_type(arrow)
+        if plan.pinned is not None:
+            return PinnedColumn(plan, pinned=plan.pinned)
+        if self._layer.format in _SPREADSHEETS and not self._options.type_guessing:
+            return GuessedColumn(plan, is_guessed=False)
+        if declared is ColumnType.TEXT:
+            return GuessedColumn(plan, is_guessed=self._may_guess(plan))
+        if (plan.contract and plan.contract.type is not declared) or needs_digits(arrow.type):
+            return GuessedColumn(plan, is_guessed=True)
+        return DeclaredColumn(plan, arrow.type, declared=declared)
+
+    def _may_guess(self, plan: ColumnPlan) -> bool:
         field, options = self._layer.fields[plan.index], self._options
-        is_unguessed_quoted = field.is_quoted and not options.quoted_fields_guessing
-        return ColumnFold(
-            plan,
-            schema.field(f"f{plan.index}"),
-            is_guessed=field.is_text_to_guess and options.type_guessing and not is_unguessed_quoted,
-            as_text=self._layer.format in _SPREADSHEETS and not options.type_guessing,
-        )
+        if field.is_quoted and not options.quoted_fields_guessing:
+            return False
+        return field.is_text_to_guess and options.type_guessing
 
     def _widenings(self) -> Iterator[Decision]:
-        for fold in self._folds:
-            if fold.widening is not None:
+        for reader in self._readers:
+            if reader.widening is not None:
                 yield Decision(
-                    subject=f"type of {fold.plan.name}",
-                    choice=fold.shape.type,
-                    reason=fold.widening,
+                    subject=f"type of {reader.plan.name}",
+                    choice=reader.shape.type,
+                    reason=reader.widening,
                 )
 
 

@@ -7,6 +7,7 @@ from decimal import Decimal, InvalidOperation
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from synctables.importer.infer.json_values import canonical_json
 from synctables.importer.infer.report import CellMisfits
 from synctables.importer.infer.text_moments import moments_in, read_times
 from synctables.importer.infer.text_values import blank_as_null
@@ -30,6 +31,13 @@ def pinned_array(
     parts = _convert_halving(present, column_type, arrow, 0, cells)
     misfits.add(f"not {column_type}", cells)
     return pa.chunked_array(parts, type=arrow).combine_chunks()
+
+
+def scale_of(values: pa.StringArray) -> int:
+    """The most digits after the point among the plain decimals of a chunk."""
+    fractions = pc.extract_regex(values, r"\A\s*[+-]?[0-9]*\.(?P<digits>[0-9]*?)0*\s*\z")
+    longest = pc.max(pc.binary_length(fractions.field("digits"))).as_py() or 0
+    return min(int(longest), NUMERIC_DIGITS)
 
 
 def _convert_halving(
@@ -67,6 +75,9 @@ def _convert(values: pa.StringArray, column_type: ColumnType, arrow: pa.DataType
     if column_type is ColumnType.TIME:
         parsed = read_times(values)
         return _or_raise(parsed.array if parsed else None)
+    if column_type is ColumnType.JSONB:
+        texts = values.to_pylist()
+        return pa.array([None if text is None else canonical_json(text) for text in texts], arrow)
     return pc.cast(values, arrow)
 
 

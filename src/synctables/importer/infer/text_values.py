@@ -23,6 +23,7 @@ from synctables.importer.model import ColumnType
 _BOOLEAN_WORDS = pa.array(["true", "t", "false", "f"])
 _TRUE_WORDS = pa.array(["true", "t"])
 _BLANK = r"\A\s*\z"
+_LOOK_ROWS = 1024
 
 
 def read_text(values: pa.StringArray, *, expected: Kind) -> Parsed:
@@ -62,6 +63,21 @@ def blank_as_null(values: pa.StringArray) -> pa.StringArray:
     return pc.if_else(
         pc.match_substring_regex(values, _BLANK), pa.scalar(None, pa.string()), values
     )
+
+
+def is_blank(values: pa.StringArray) -> bool:
+    """Whether no cell holds anything."""
+    return first_value_index(values) < 0
+
+
+def first_value_index(values: pa.StringArray) -> int:
+    """Where the first cell is that holds anything; -1: nowhere."""
+    for start in range(0, len(values), _LOOK_ROWS):
+        present = pc.is_valid(blank_as_null(values.slice(start, _LOOK_ROWS)))
+        index = int(pc.index(present, value=True).as_py())
+        if index >= 0:
+            return start + index
+    return -1
 
 
 def _read_booleans(values: pa.StringArray) -> Parsed | None:

@@ -30,6 +30,8 @@ APPLICATION_NAME = "synctables worker"
 SHUTDOWN_SECONDS = 3.0
 """How long runs may go on after a stop; then they are handed back to the queue."""
 RECONNECT_SECONDS = 2.0
+POLL_SECONDS = 0.5
+"""New jobs are notified; this finds those that waited for a lock which a finished job let go."""
 
 log = structlog.get_logger(__name__)
 
@@ -81,6 +83,7 @@ async def _serve_queue(app: App, queue: str, *, concurrency: int) -> None:
         name=f"{queue}@{os.getpid()}",
         concurrency=concurrency,
         delete_jobs="successful",
+        fetch_job_polling_interval=POLL_SECONDS,
         install_signal_handlers=False,
         shutdown_graceful_timeout=SHUTDOWN_SECONDS,
         update_heartbeat_interval=HEARTBEAT_SECONDS,

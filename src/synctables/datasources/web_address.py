@@ -21,7 +21,6 @@ from synctables.log import public_url
 _MAX_URL_CHARACTERS = 8_000
 _MAX_HOST_CHARACTERS = 253  # RFC 1035 section 2.3.4
 _SCHEMES = ("http", "https")
-_DEFAULT_PORTS = {"http": 80, "https": 443}
 _LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?", re.ASCII)
 _NUMERIC_LABEL = re.compile(r"\d+|0x[0-9a-f]*", re.ASCII)
 _UNSAFE = re.compile(r'[^\x21-\x7e]|["<>^`{|}\\]')
@@ -105,15 +104,14 @@ def _normalise(text: str) -> SplitResult:
         raise WrongAddressError(f"it is longer than {_MAX_URL_CHARACTERS:,} characters")
     try:
         parts = urlsplit(text)
-        host, port = parts.hostname, parts.port
+        host = parts.hostname
     except ValueError as error:
-        raise WrongAddressError(str(error)) from error
+        raise WrongAddressError("its host name is not valid") from error
     if parts.scheme not in _SCHEMES:
         raise WrongAddressError("only http:// and https:// addresses can be fetched")
     if not host:
         raise WrongAddressError("it names no host")
-    if port == 0:
-        raise WrongAddressError("port 0 cannot be connected to")
+    _check_port(parts)
     return SplitResult(
         scheme=parts.scheme,
         netloc=_network_location(parts, _normalise_host(host)),
@@ -121,6 +119,15 @@ def _normalise(text: str) -> SplitResult:
         query=_UNSAFE.sub(_escape, parts.query),
         fragment=_UNSAFE.sub(_escape, parts.fragment),
     )
+
+
+def _check_port(parts: SplitResult) -> None:
+    try:
+        is_port = parts.port != 0
+    except ValueError:
+        is_port = False
+    if not is_port:
+        raise WrongAddressError("its port is no number from 1 to 65535")
 
 
 def _network_location(parts: SplitResult, host: str) -> str:

@@ -6,6 +6,9 @@ process gives up the rights that importing more would take.
 
 from __future__ import annotations
 
+import encodings
+import importlib
+import pkgutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -54,6 +57,15 @@ def call_infer(arguments: Arguments, progress: Progress) -> Any:
     )
     return _typed.dump_python(typed, mode="json")
 
+
+def import_codecs() -> None:
+    """Import every text encoding: Python loads each on first use, zipfile's cp437 among them."""
+    for codec in pkgutil.iter_modules(encodings.__path__):
+        if codec.name not in ("mbcs", "oem"):  # only on Windows
+            importlib.import_module(f"encodings.{codec.name}")
+
+
+import_codecs()
 
 CALLS: dict[str, Callable[[Arguments, Progress], Any]] = {
     "unpack": call_unpack,

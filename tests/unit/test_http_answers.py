@@ -151,17 +151,22 @@ CODINGS = [
 TEXT = b"name,lat,lon\n" + b"Jena,50.9,11.6\n" * 50_000
 RAW_DEFLATE = zlib.compressobj(wbits=-zlib.MAX_WBITS)
 
-CODED = [
-    ("gzip", gzip.compress(TEXT), TEXT),
-    ("gzip", gzip.compress(TEXT[:1000]) + gzip.compress(TEXT[1000:]), TEXT),
-    ("gzip", gzip.compress(TEXT) + b"\0" * 512, TEXT),
-    ("gzip", gzip.compress(b""), b""),
-    ("gzip", gzip.compress(b"\0" * 3_000_000), b"\0" * 3_000_000),
-    ("gzip", TEXT, TEXT),
-    ("gzip", b"", b""),
-    ("deflate", zlib.compress(TEXT), TEXT),
-    ("deflate", RAW_DEFLATE.compress(TEXT) + RAW_DEFLATE.flush(), TEXT),
-]
+CODED = {
+    "gzip": ("gzip", gzip.compress(TEXT), TEXT),
+    "two gzip members": ("gzip", gzip.compress(TEXT[:1000]) + gzip.compress(TEXT[1000:]), TEXT),
+    "gzip with padding": ("gzip", gzip.compress(TEXT) + b"\0" * 512, TEXT),
+    "gzip of nothing": ("gzip", gzip.compress(b""), b""),
+    "gzip of much": ("gzip", gzip.compress(b"\0" * 3_000_000), b"\0" * 3_000_000),
+    "gzip in name only": ("gzip", TEXT, TEXT),
+    "no bytes": ("gzip", b"", b""),
+    "deflate": ("deflate", zlib.compress(TEXT), TEXT),
+    "deflate without zlib": ("deflate", RAW_DEFLATE.compress(TEXT) + RAW_DEFLATE.flush(), TEXT),
+}
+
+BROKEN = {
+    "cut off": gzip.compress(TEXT)[:-9],
+    "damaged": gzip.compress(TEXT)[:500] + b"x" * 99,
+}
 
 
 @pytest.mark.parametrize(("status", "expected"), STATUSES)
@@ -239,7 +244,7 @@ def test_codings_that_cannot_be_undone_are_refused(header: str) -> None:
         coding_of(header)
 
 
-@pytest.mark.parametrize(("coding", "coded", "plain"), CODED)
+@pytest.mark.parametrize(("coding", "coded", "plain"), CODED.values(), ids=CODED)
 def test_coded_bodies_are_decoded(coding: str, coded: bytes, plain: bytes, tmp_path: Path) -> None:
     (tmp_path / "coded").write_bytes(coded)
     size_bytes, sha256 = decode_file(
@@ -249,7 +254,7 @@ def test_coded_bodies_are_decoded(coding: str, coded: bytes, plain: bytes, tmp_p
     assert (size_bytes, sha256) == (len(plain), hashlib.sha256(plain).hexdigest())
 
 
-@pytest.mark.parametrize("coded", [gzip.compress(TEXT)[:-9], gzip.compress(TEXT)[:500] + b"x" * 99])
+@pytest.mark.parametrize("coded", BROKEN.values(), ids=BROKEN)
 def test_a_broken_coded_body_is_a_partial_file(coded: bytes, tmp_path: Path) -> None:
     (tmp_path / "coded").write_bytes(coded)
     with pytest.raises(PartialFileError):

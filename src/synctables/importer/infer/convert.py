@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from synctables.importer.infer.parsed import text_bytes
 from synctables.importer.infer.report import CellMisfits
 from synctables.importer.model import ColumnType
 
@@ -128,7 +128,7 @@ def float_array(array: pa.Array) -> pa.DoubleArray:
 def clean_texts(values: pa.StringArray, misfits: CellMisfits) -> pa.StringArray:
     """Text that PostgreSQL takes: valid UTF-8 without NUL. What had to go is reported."""
     values = _valid_utf8(values, misfits)
-    if not _holds_nul(values):
+    if text_bytes(values).all():
         return values
     has_nul = pc.match_substring(values, "\0")
     _report(misfits, "NUL characters removed", has_nul, values)
@@ -148,16 +148,6 @@ def _valid_utf8(values: pa.StringArray, misfits: CellMisfits) -> pa.StringArray:
         values = pa.array(texts, pa.string())
         _report(misfits, "bytes that are no UTF-8 replaced", pa.array(broken), values)
     return values
-
-
-def _holds_nul(values: pa.StringArray) -> bool:
-    """Whether any NUL is in the array's bytes, told without looking at single values."""
-    blob = values.buffers()[2]
-    if blob is None or not len(values):
-        return False
-    offsets = np.frombuffer(values.buffers()[1], dtype=np.int32)
-    start, end = offsets[values.offset], offsets[values.offset + len(values)]
-    return not np.frombuffer(blob, dtype=np.uint8)[start:end].all()
 
 
 def _report(misfits: CellMisfits, reason: str, mask: pa.BooleanArray, values: pa.Array) -> None:

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from synctables.importer.infer.geometry import Coordinates
+from synctables.importer.infer.parsed import cast_or_none
 
 # reference.md 3.6; the first name of a list that the file has is taken.
 LATITUDE_NAMES = (
@@ -35,10 +36,9 @@ def degrees(values: pa.Array) -> Coordinates:
 
 
 def _from_text(values: pa.StringArray) -> pa.DoubleArray:
-    try:
-        return pc.cast(values, pa.float64())
-    except pa.ArrowInvalid:
-        pass
+    numbers = cast_or_none(values, pa.float64())
+    if numbers is not None:
+        return numbers
     parts = pc.extract_regex(values, _DEGREES)
     numbers = pc.replace_substring(parts.field("number"), ",", ".")
     exponents = pc.if_else(pc.equal(parts.field("exponent"), ""), "0", parts.field("exponent"))

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from synctables.importer.infer.types import Need
+
+_TRY_ROWS = 64
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,3 +34,25 @@ def all_match(mask: pa.BooleanArray) -> bool:
 def any_true(mask: pa.BooleanArray) -> bool:
     """Whether the mask is true anywhere."""
     return pc.any(mask).as_py() is True
+
+
+def cast_or_none(values: pa.Array, arrow: pa.DataType) -> pa.Array | None:
+    """The values in another type, or None if one of them does not convert.
+
+    The first few are tried alone: a cast that fails costs ten times one that does not.
+    """
+    try:
+        pc.cast(values.slice(0, _TRY_ROWS), arrow)
+        return pc.cast(values, arrow)
+    except pa.ArrowInvalid:
+        return None
+
+
+def text_bytes(values: pa.StringArray) -> NDArray[np.uint8]:
+    """The UTF-8 of all values, one after the other."""
+    _, offsets, blob = values.buffers()
+    if blob is None or not len(values):
+        return np.empty(0, dtype=np.uint8)
+    ends = np.frombuffer(offsets, dtype=np.int32)
+    start, end = ends[values.offset], ends[values.offset + len(values)]
+    return np.frombuffer(blob, dtype=np.uint8)[start:end]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from synctables.importer.infer.parsed import Parsed, all_match
+from synctables.importer.infer.parsed import Parsed, all_match, cast_or_none
 from synctables.importer.infer.types import (
     DAY_FIRST,
     ISO_FORM,
@@ -35,11 +35,9 @@ def read_times(values: pa.StringArray) -> Parsed | None:
     if not all_match(pc.match_substring_regex(values, _TIME)):
         return None
     trimmed = _trim_fraction(values)
-    try:
-        moments = pc.cast(
-            pc.binary_join_element_wise("1970-01-01", trimmed, " "), pa.timestamp("us")
-        )
-    except pa.ArrowInvalid:
+    texts = pc.binary_join_element_wise("1970-01-01", trimmed, " ")
+    moments = cast_or_none(texts, pa.timestamp("us"))
+    if moments is None:
         return None
     return Parsed(need=Need(kind=Kind.TIME), array=pc.cast(moments, pa.time64("us")))
 
@@ -56,9 +54,8 @@ def _read_plain(values: pa.StringArray) -> Parsed | None:
     if length != lengths["max"].as_py() or length not in (10, 19):
         return None
     has_time = length == 19
-    try:
-        array = pc.cast(values, pa.timestamp("us") if has_time else pa.date32())
-    except pa.ArrowInvalid:
+    array = cast_or_none(values, pa.timestamp("us") if has_time else pa.date32())
+    if array is None:
         return None
     moments = _in_range(pc.cast(array, _MOMENT))
     if moments is None:
@@ -126,10 +123,8 @@ def _trim_fraction(values: pa.StringArray) -> pa.StringArray:
 def _iso_moments(values: pa.StringArray) -> pa.Array | None:
     """ISO 8601 text (`_ISO`) as timestamps in UTC; None if some value is no moment."""
     texts = _with_zone(_trim_fraction(pc.replace_substring(values, "/", "-")))
-    try:
-        return _in_range(pc.cast(texts, _MOMENT))
-    except pa.ArrowInvalid:
-        return None
+    moments = cast_or_none(texts, _MOMENT)
+    return None if moments is None else _in_range(moments)
 
 
 def _in_range(moments: pa.Array) -> pa.Array | None:

@@ -6,7 +6,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from synctables.importer.infer.parsed import Parsed, all_match, any_true
+from synctables.importer.infer.parsed import (
+    Parsed,
+    all_match,
+    any_true,
+    cast_or_none,
+    text_bytes,
+)
 from synctables.importer.infer.types import EXACT_DOUBLE_DIGITS, Kind, Need
 
 # Leading zeros, a leading plus, grouping and an exponent without a point are no numbers: such
@@ -30,9 +36,8 @@ def read_numbers(values: pa.StringArray) -> Parsed | None:
 
 
 def _read_integers(values: pa.StringArray) -> Parsed | None:
-    try:
-        integers = pc.cast(values, pa.int64())
-    except pa.ArrowInvalid:
+    integers = cast_or_none(values, pa.int64())
+    if integers is None:
         return None
     if not all_match(pc.equal(pc.cast(integers, pa.string()), values)):
         return None  # leading zeros, hexadecimal, minus zero
@@ -54,7 +59,8 @@ def _read_decimals(values: pa.StringArray) -> Parsed | None:
 
 
 def _has_exponent(values: pa.StringArray) -> bool:
-    return any_true(pc.match_substring(values, "e", ignore_case=True))
+    """In text that is known to hold numbers only e and E come after the digits in ASCII."""
+    return bool(text_bytes(values).max(initial=0) > ord("9"))
 
 
 def _has_negative_zero(values: pa.StringArray, doubles: pa.DoubleArray) -> bool:
@@ -66,16 +72,19 @@ def _need_of_short(values: pa.StringArray, doubles: pa.DoubleArray) -> Need:
     """At most 15 digits and no exponent: a double keeps them all, and the counts are cheap."""
     dots = pc.find_substring(values, ".")
     scales = pc.subtract(pc.subtract(pc.binary_length(values), dots), 1)
-    with_point = pc.greater_equal(dots, 0)
-    has_point = any_true(with_point)
-    largest = pc.max(pc.abs(doubles)).as_py()
+    dot_bounds = pc.min_max(dots)
+    has_point = dot_bounds["max"].as_py() >= 0
+    if dot_bounds["min"].as_py() < 0:
+        scales = pc.if_else(pc.less(dots, 0), 0, scales)
+    bounds = pc.min_max(doubles)
+    largest = max(abs(bounds["min"].as_py()), abs(bounds["max"].as_py()))
     has_negative_zero = _has_negative_zero(values, doubles)
     return Need(
         kind=Kind.NUMBER,
         has_point=has_point or has_negative_zero,
         has_negative_zero=has_negative_zero,
         whole_digits=len(str(int(largest))),
-        scale=pc.max(pc.if_else(with_point, scales, 0)).as_py(),
+        scale=pc.max(scales).as_py(),
     )
 
 

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
+from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
 
 from synctables.errors import FencedError
+from synctables.settings import Settings
 from synctables.syncs.model import SyncState
 from synctables.syncs.outcomes import Outcome, OutcomeKind, record_outcome
 from synctables.syncs.recovery import forget_old_records
 from synctables.syncs.repository import append_log
 from synctables.syncs.runs import begin
 from tests.support.file_server import FileServer
-from tests.support.workers import Desk, StartWorker
+from tests.support.workers import Desk, StartWorker, running_worker
 
 CSV = b"name,size\nOslo,1\n"
 SUCCESS = Outcome(kind=OutcomeKind.SUCCESS, message="done")
@@ -127,3 +130,25 @@ async def test_old_records_are_forgotten_and_the_last_run_of_a_sync_is_not(
     assert await desk.rows("SELECT count(*), min(message::int) FROM log_entries") == [(1000, 3)]
     assert await desk.rows(f"SELECT count(*) FROM runs WHERE id = '{old}'") == [(0,)]
     assert await desk.rows("SELECT count(*) FROM runs") == [(1,)]
+
+
+async def test_a_shutdown_hands_its_run_back(
+    desk: Desk,
+    file_server: FileServer,
+    settings: Settings,
+    database_url: str,
+    short_tmp_path: Path,
+) -> None:
+    url = file_server.put("/a.csv", CSV, hold_after_bytes=2)
+    sync, run_id = await desk.add_only(url)
+    async with running_worker(settings, database_url, short_tmp_path):
+        await asyncio.to_thread(file_server.wait_until_held, "/a.csv")
+        assert (await desk.sync(sync.id)).state is SyncState.SYNCING
+    assert (await desk.sync(sync.id)).state is SyncState.QUEUED
+    assert await desk.rows("SELECT state, attempt_count FROM runs") == [("pending", 0)]
+    assert list((short_tmp_path / "workspaces").iterdir()) == []
+
+    file_server.put("/a.csv", CSV)
+    async with running_worker(settings, database_url, short_tmp_path):
+        await desk.wait_for(run_id)
+    assert (await desk.sync(sync.id)).state is SyncState.SUCCESS

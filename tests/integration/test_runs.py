@@ -9,7 +9,7 @@ import pytest
 
 from synctables.importer.model import ColumnType
 from synctables.syncs.model import Accept, OnEmpty, RunState, SchemaPolicy, SyncState
-from synctables.syncs.service import delete_sync
+from synctables.syncs.service import SyncChanges, delete_sync, update_sync
 from tests.support.file_server import FileServer
 from tests.support.workers import Desk
 
@@ -259,3 +259,20 @@ async def test_two_syncs_of_one_file_get_two_tables(desk: Desk, file_server: Fil
         await desk.wait_for(run_id)
     names = {(await desk.sync(one.id)).name, (await desk.sync(two.id)).name}
     assert names == {"cities", "cities_1"}
+
+
+async def test_another_way_to_read_makes_another_table_of_an_unchanged_source(
+    desk: Desk, file_server: FileServer
+) -> None:
+    sync, _ = await desk.add(file_server.put("/a.csv", b"code\n1\n2\n", etag='"v1"'))
+    async with desk.pool.connection() as connection:
+        await update_sync(
+            connection,
+            account_id=desk.account.id,
+            sync_id=sync.id,
+            changes=SyncChanges(column_types={"code": ColumnType.TEXT}),
+            limits=desk.limits,
+        )
+    pinned, _ = await desk.force(sync.id)
+    assert [column.type for column in pinned.contract] == [ColumnType.TEXT]
+    assert await desk.rows("SELECT code FROM a ORDER BY 1") == [("1",), ("2",)]

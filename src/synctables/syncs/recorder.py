@@ -63,6 +63,9 @@ class RunRecorder:
                     self._run.id,
                 ],
             )
+            await repository.append_log(
+                connection, self._run.log_id, run_id=self._run.id, stage=stage, message="began"
+            )
             await notify(
                 connection,
                 {

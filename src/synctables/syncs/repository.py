@@ -151,6 +151,14 @@ async def update_options(
     )
 
 
+async def forget_version(connection: Connection, sync_id: UUID) -> None:
+    """Let the next run read the source anew even if it has not changed."""
+    await connection.execute(
+        "UPDATE syncs SET etag = NULL, last_modified = NULL, content_sha256 = NULL WHERE id = %s",
+        [sync_id],
+    )
+
+
 async def delete_sync(connection: Connection, sync_id: UUID) -> None:
     await connection.execute("DELETE FROM syncs WHERE id = %s", [sync_id])
 
@@ -164,6 +172,18 @@ async def mark_queued(connection: Connection, sync_id: UUID) -> None:
 
 async def mark_syncing(connection: Connection, sync_id: UUID) -> None:
     await connection.execute("UPDATE syncs SET state = 'syncing' WHERE id = %s", [sync_id])
+
+
+async def hand_back(connection: Connection, run: Run) -> None:
+    """Undo the beginning of a run that a shutdown interrupted."""
+    await connection.execute(
+        "UPDATE runs SET state = 'pending', progress = '{}', attempt_count = attempt_count - 1"
+        " WHERE id = %s AND finished_at IS NULL",
+        [run.id],
+    )
+    await connection.execute(
+        "UPDATE syncs SET state = 'queued' WHERE id = %s AND state = 'syncing'", [run.sync_id]
+    )
 
 
 async def claim_due(connection: Connection, *, now: datetime, limit: int) -> list[Sync]:

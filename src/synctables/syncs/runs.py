@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -84,6 +85,9 @@ async def carry_out(run_id: UUID, workshop: Workshop) -> None:
         try:
             with coded_database_errors():
                 await _attempt(begun, workshop)
+        except asyncio.CancelledError:
+            await _hand_back(begun, workshop)
+            raise
         except FencedError as error:
             log.warning("run_fenced", reason=str(error))
         except RunError as error:
@@ -208,6 +212,13 @@ async def _workspace(root: Path) -> AsyncIterator[Path]:
         yield workspace
     finally:
         remove_workspace(workspace)
+
+
+async def _hand_back(begun: Begun, workshop: Workshop) -> None:
+    """A shutdown called the run off: it waits in the queue again, and that was no attempt."""
+    log.info("run_handed_back")
+    async with workshop.pool.connection() as connection:
+        await repository.hand_back(connection, begun.run)
 
 
 async def _record_failure(begun: Begun, error: RunError, workshop: Workshop) -> None:

@@ -33,6 +33,7 @@ from synctables.syncs.schedule import force_refusal, spread_seconds
 from synctables.syncs.uploads import store_upload
 
 LONGEST_INTERVAL_SECONDS = 2**31 - 1
+READ_OPTIONS = ("type_guessing", "quoted_fields_guessing", "layer", "column_types")
 PENDING_IMPORTS_SHOWN_FOR = timedelta(days=1)
 
 
@@ -154,7 +155,11 @@ async def update_sync(
     changes: SyncChanges,
     limits: SyncLimits,
 ) -> Sync:
-    """Change options. A new interval counts from now; options hold from the next run on."""
+    """Change options. A new interval counts from now; options hold from the next run on.
+
+    Where another option of reading makes another table of the same file, the next run reads the
+    source anew even if it has not changed.
+    """
     sync = await find_sync(connection, account_id=account_id, sync_id=sync_id, for_update=True)
     given = {
         field.name: value
@@ -175,6 +180,8 @@ async def update_sync(
         run_at=run_at,
         spread_seconds=spread_seconds(sync_id, timedelta(seconds=options.interval_seconds)),
     )
+    if any(getattr(options, name) != getattr(sync.options, name) for name in READ_OPTIONS):
+        await repository.forget_version(connection, sync_id)
     return await find_sync(connection, account_id=account_id, sync_id=sync_id)
 
 

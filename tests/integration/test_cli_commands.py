@@ -63,6 +63,12 @@ def test_a_refused_refresh_says_why_and_when(command: Command, api: ApiAccount) 
     assert re.search(rf"{sync['id']} was not queued: .+\. Try again in \d+ s\.\n$", complaint)
 
 
+def test_the_begin_of_an_id_is_enough(command: Command, api: ApiAccount) -> None:
+    sync = api.create_sync()
+    assert json.loads(command("show", sync["id"][:8], "--json"))["id"] == sync["id"]
+    assert "There is no sync table" in command("show", sync["id"][:7], code=1)
+
+
 def test_the_log_is_printed_line_by_line(command: Command, api: ApiAccount) -> None:
     assert "Traceback" not in command("log", api.create_sync()["id"])
 
@@ -97,7 +103,7 @@ def test_a_name_that_two_syncs_bear_needs_the_id(command: Command, api: ApiAccou
     for _ in range(2):
         sync = api.create_sync()
         api.server.query("UPDATE syncs SET name = 'twin' WHERE id = %s", sync["id"])
-    assert "2 sync tables are named 'twin'" in command("show", "twin", code=1)
+    assert "2 sync tables answer to 'twin'" in command("show", "twin", code=1)
 
 
 def test_accounts_are_made_and_their_keys_renewed(

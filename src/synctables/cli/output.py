@@ -33,29 +33,38 @@ def print_json(value: object) -> None:
     typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
 
 
+def is_terminal() -> bool:
+    """Whether somebody looks at stdout, rather than a program."""
+    return sys.stdout.isatty()
+
+
 def print_table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """A table with a line of headings."""
-    texts = [[_cell(value) for value in row] for row in rows]
-    if not sys.stdout.isatty():
-        for line in ([heading.lower() for heading in headings], *texts):
-            typer.echo("\t".join(line))
-        return
+    """Lines of values separated by tabs, the headings first."""
+    for line in ([heading.lower() for heading in headings], *rows):
+        typer.echo("\t".join(_cell(value) for value in line))
+
+
+def draw_table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """A table for a terminal. Only the last column is broken to fit; it may hold several lines."""
     from rich import box
+    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
     for heading in headings:
-        table.add_column(heading, overflow="fold")
-    for row in texts:
-        table.add_row(*(Text(text) for text in row))
-    _stdout().print(table)
+        table.add_column(heading, overflow="fold", no_wrap=heading != headings[-1])
+    for row in rows:
+        *values, last = row
+        lines = "\n".join(printable(line) for line in str(last).splitlines())
+        table.add_row(*(Text(_cell(value)) for value in values), Text(lines))
+    Console(highlight=False, markup=False, emoji=False).print(table)
 
 
 def print_fields(fields: Iterable[tuple[str, object]]) -> None:
     """One thing, a line for each of its fields."""
     pairs = [(name, _cell(value)) for name, value in fields]
-    width = max(len(name) for name, _ in pairs) + 2 if sys.stdout.isatty() else 0
+    width = max(len(name) for name, _ in pairs) + 2 if is_terminal() else 0
     for name, value in pairs:
         typer.echo(f"{name:<{width}}{value}" if width else f"{name}\t{value}")
 
@@ -76,12 +85,6 @@ def progress_console() -> Console:
     from rich.console import Console
 
     return Console(stderr=True)
-
-
-def _stdout() -> Console:
-    from rich.console import Console
-
-    return Console(highlight=False, markup=False, emoji=False)
 
 
 def _cell(value: object) -> str:

@@ -1,6 +1,7 @@
 """``synctables add``, ``list``, ``show``, ``sync``, ``log``, ``remove``: over the HTTP API."""
 
 import time
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -16,8 +17,18 @@ from synctables.cli.options import (
     format_interval,
     parse_interval,
 )
-from synctables.cli.output import complain, print_fields, print_json, print_table, printable, say
+from synctables.cli.output import (
+    complain,
+    draw_table,
+    is_terminal,
+    print_fields,
+    print_json,
+    print_table,
+    printable,
+    say,
+)
 from synctables.cli.places import find_client
+from synctables.durations import format_distance
 from synctables.errors import UnknownItemError
 
 if TYPE_CHECKING:
@@ -35,6 +46,9 @@ Interval = Annotated[
     ),
 ]
 
+_PRINTED = ("Name", "State", "Every", "Equal at", "Next look", "Source", "Error", "Id")
+_DRAWN = ("Name", "State", "Every", "Equal", "Next look", "Source")
+_SHORT_ID = 8
 _FIELDS_LEFT_OUT = ("user_id", "visualization_id", "from_external_source", "data_import")
 _FOLLOW_SECONDS = 1.0
 
@@ -81,7 +95,7 @@ def add(
     elif item["state"] == "complete":
         say(f"{sync['name']} equals its source; next look at {sync['run_at']}. Id {sync['id']}")
     if item is not None and item["state"] == "failure":
-        raise fail(item, message=sync.get("error_message"))
+        raise fail(item)
 
 
 def list_syncs(
@@ -93,29 +107,17 @@ def list_syncs(
 ) -> None:
     """List the sync tables and their states."""
     from synctables.cli.client import path_of
-    from synctables.log import public_url
 
     client = find_client(server=server, api_key=api_key, data_dir=data_dir)
     answer = client.get(path_of("synchronizations"))
     if as_json:
         print_json(answer["synchronizations"])
         return
-    print_table(
-        ("Name", "State", "Every", "Equal at", "Next look", "Source", "Error", "Id"),
-        [
-            (
-                sync["name"],
-                sync["state"],
-                format_interval(sync["interval"]),
-                sync["ran_at"] if sync["name"] else None,  # before the first run: its creation
-                sync["run_at"],
-                public_url(sync["url"]),
-                sync["error_message"],
-                sync["id"],
-            )
-            for sync in answer["synchronizations"]
-        ],
-    )
+    if is_terminal():
+        now = datetime.now(UTC)
+        draw_table(_DRAWN, [_drawn(sync, now=now) for sync in answer["synchronizations"]])
+        return
+    print_table(_PRINTED, [_printed(sync) for sync in answer["synchronizations"]])
 
 
 def show(
@@ -215,7 +217,7 @@ def remove(
 
 
 def find_sync(client: "Client", reference: str) -> Json:
-    """The sync with this id or this name.
+    """The sync with this id (also only the begin of it, as `list` shows it) or this name.
 
     Raises `UnknownItemError` when there is none, or when several bear the name.
     """
@@ -224,20 +226,48 @@ def find_sync(client: "Client", reference: str) -> Json:
     syncs: list[Json] = client.get(path_of("synchronizations"))["synchronizations"]
     found = [sync for sync in syncs if reference == sync["id"]]
     found = found or [sync for sync in syncs if reference == sync["name"]]
+    if not found and len(reference) >= _SHORT_ID:
+        found = [sync for sync in syncs if sync["id"].startswith(reference)]
     if not found:
         raise UnknownItemError(f"There is no sync table {reference!r}. See `synctables list`.")
     if len(found) > 1:
-        raise UnknownItemError(f"{len(found)} sync tables are named {reference!r}. Give the id.")
+        raise UnknownItemError(f"{len(found)} sync tables answer to {reference!r}. Give the id.")
     return found[0]
 
 
-def fail(item: Json, *, message: str | None = None) -> typer.Exit:
+def fail(item: Json) -> typer.Exit:
     """Complain about an import that ended in failure; gives the exit to raise."""
     text = item.get("get_error_text") or {}
-    title, hint = text.get("title") or "Unknown", text.get("what_about") or ""
-    detail = f": {message}" if message and message != title else ""
-    complain(f"{item['error_code']} {title}{detail}. {hint}".strip())
+    parts = (str(text.get(key) or "").rstrip(".") for key in ("title", "what_about"))
+    complain(f"{item['error_code']} {'. '.join(part for part in parts if part)}.")
     return typer.Exit(1)
+
+
+def _printed(sync: Json) -> tuple[object, ...]:
+    from synctables.log import public_url
+
+    return (
+        sync["name"],
+        sync["state"],
+        format_interval(sync["interval"]),
+        sync["ran_at"] if sync["name"] else None,  # before the first run: its creation
+        sync["run_at"],
+        public_url(sync["url"]),
+        sync["error_message"],
+        sync["id"],
+    )
+
+
+def _drawn(sync: Json, *, now: datetime) -> tuple[object, ...]:
+    name, state, every, equal_at, run_at, source, error, sync_id = _printed(sync)
+    return (
+        name or str(sync_id)[:_SHORT_ID],
+        state,
+        every,
+        format_distance(datetime.fromisoformat(str(equal_at)), now=now) if equal_at else None,
+        format_distance(datetime.fromisoformat(str(run_at)), now=now),
+        f"{source}\n{str(error).partition('. ')[0]}" if error else source,
+    )
 
 
 def _why_refused(answer: Json) -> str:

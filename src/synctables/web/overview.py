@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow
 
 from synctables.catalog.tables import list_row_counts
+from synctables.durations import format_distance, format_seconds
 from synctables.log import public_url
 from synctables.syncs.model import Sync, SyncState
 from synctables.syncs.service import list_syncs
 
-FRESH_HEARTBEAT_SECONDS = 60
+FRESH_HEARTBEAT_SECONDS = 20  # a worker gives a sign of life every few seconds
 
-_LIVE_WORKERS = """
-SELECT count(*) AS worker_count FROM procrastinate_workers
-WHERE last_heartbeat > now() - make_interval(secs => %(fresh)s)
+_HAS_WORKER = """
+SELECT EXISTS (SELECT FROM procrastinate_workers
+               WHERE last_heartbeat > now() - make_interval(secs => %(fresh)s)) AS has_worker
 """
 
 _RESULTS = {
@@ -28,7 +29,6 @@ _RESULTS = {
     SyncState.SUCCESS: "equals its source",
     SyncState.FAILURE: "failed",
 }
-_UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +56,7 @@ class SyncLine:
 
 @dataclass(frozen=True, kw_only=True)
 class Overview:
-    worker_count: int
+    has_worker: bool
     lines: tuple[SyncLine, ...]
 
 
@@ -66,11 +66,11 @@ async def read_overview(
     """The account's sync tables, by name; those without a name yet come last."""
     row_counts = await list_row_counts(connection, account_id)
     syncs = await list_syncs(connection, account_id=account_id)
-    cursor = await connection.execute(_LIVE_WORKERS, {"fresh": FRESH_HEARTBEAT_SECONDS})
-    row = await cursor.fetchone() or {"worker_count": 0}
+    cursor = await connection.execute(_HAS_WORKER, {"fresh": FRESH_HEARTBEAT_SECONDS})
+    row = await cursor.fetchone()
     syncs.sort(key=lambda sync: (sync.name is None, sync.name or "", sync.created_at))
     return Overview(
-        worker_count=row["worker_count"],
+        has_worker=row is not None and row["has_worker"],
         lines=tuple(describe(sync, row_counts=row_counts, now=now) for sync in syncs),
     )
 
@@ -92,17 +92,4 @@ def describe(sync: Sync, *, row_counts: dict[UUID, int], now: datetime) -> SyncL
 
 
 def moment(at: datetime, *, now: datetime) -> Moment:
-    """``12 s ago``, ``in 59 min``, ``now``: the largest unit, whole."""
-    distance = at - now
-    if abs(distance) < timedelta(seconds=1):
-        return Moment(at=at, text="now")
-    length = format_seconds(int(abs(distance).total_seconds()), exact=False)
-    return Moment(at=at, text=f"in {length}" if distance > timedelta(0) else f"{length} ago")
-
-
-def format_seconds(seconds: int, *, exact: bool = True) -> str:
-    """In the largest unit that divides it, or, inexactly, the largest that fits in it."""
-    for unit, length in _UNITS:
-        if seconds >= length and (not exact or seconds % length == 0):
-            return f"{seconds // length} {unit}"
-    return f"{seconds} s"
+    return Moment(at=at, text=format_distance(at, now=now))

@@ -95,7 +95,7 @@ def _follow(service: Service, file: ChangingFile, *, interval_seconds: int) -> F
 
 def _introduce(service: Service, files: list[ChangingFile], *, console: Console) -> None:
     api = f"{service.address}/api/v1"
-    program = shlex.join(synctables_command())
+    program = shlex.join(_shorten(part) for part in synctables_command())
     lines = f"""
 Address   {service.address}
 API key   {service.api_key}
@@ -104,6 +104,12 @@ Tables    psql "$({program} database-url --data-dir {service.data_dir})" -c "\\d
 A file    {files[0].url}
 """
     console.print(lines, soft_wrap=True, markup=False)
+
+
+def _shorten(path: str) -> str:
+    """The path as one would type it here."""
+    here = Path.cwd()
+    return str(Path(path).relative_to(here)) if Path(path).is_relative_to(here) else path
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Records of the tables that imports made. A table is followed by its oid, so a rename is no loss."""
+"""Records of the tables that imports made; each is followed by its oid, so a rename is no loss."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ async def list_row_counts(connection: Connection, account_id: UUID) -> dict[UUID
 
 
 async def lock_names(connection: Connection, schema_name: str) -> set[str]:
-    """Every name taken in the schema; nobody else of ours takes one until this transaction ends."""
+    """Every name taken in the schema; none of ours takes another until this transaction ends."""
     await connection.execute(
         "SELECT pg_advisory_xact_lock(hashtextextended('synctables names in ' || %s, 0))",
         [schema_name],

@@ -86,9 +86,7 @@ class Parts:
     sandbox_limits: SandboxLimits
     limits: Limits
 
-    def sandbox(
-        self, workspace: Path, recorder: Recorder
-    ) -> AbstractAsyncContextManager[Sandbox]:
+    def sandbox(self, workspace: Path, recorder: Recorder) -> AbstractAsyncContextManager[Sandbox]:
         """A confined child for one run; it reports its progress to the recorder."""
         return Sandbox.start(
             workspace, self.sandbox_limits, spare=self.spare, on_progress=recorder.progress

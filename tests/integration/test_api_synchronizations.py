@@ -14,46 +14,16 @@ from tests.support.api_server import serve_api
 if TYPE_CHECKING:
     from tests.support.api_server import ApiAccount, ApiServer
 
-DOCUMENTED_KEYS = set(
-    [
-        "id",
-        "name",
-        "interval",
-        "url",
-        "state",
-        "created_at",
-        "updated_at",
-        "run_at",
-        "retried_times",
-        "log_id",
-        "error_code",
-        "error_message",
-        "ran_at",
-        "modified_at",
-        "etag",
-        "checksum",
-        "user_id",
-        "service_name",
-        "service_item_id",
-        "type_guessing",
-        "quoted_fields_guessing",
-        "content_guessing",
-        "visualization_id",
-        "from_external_source",
-    ]
-)
-OUR_KEYS = set(
-    [
-        "attempted_at",
-        "layer",
-        "key_columns",
-        "column_types",
-        "schema_policy",
-        "max_row_loss",
-        "on_empty",
-        "source_modified_at",
-    ]
-)
+DOCUMENTED_KEYS = {
+    "id", "name", "interval", "url", "state", "created_at", "updated_at", "run_at",
+    "retried_times", "log_id", "error_code", "error_message", "ran_at", "modified_at", "etag",
+    "checksum", "user_id", "service_name", "service_item_id", "type_guessing",
+    "quoted_fields_guessing", "content_guessing", "visualization_id", "from_external_source",
+}  # fmt: skip
+OUR_KEYS = {
+    "attempted_at", "layer", "key_columns", "column_types", "schema_policy", "max_row_loss",
+    "on_empty", "source_modified_at",
+}  # fmt: skip
 URL = "https://example.org/parks.csv"
 TOO_SHORT = {"errors": "Invalid interval: Sync interval must be at least 15 minutes"}
 
@@ -104,7 +74,7 @@ def test_a_creation_stores_sync_run_and_job(api: ApiAccount, shared_server: ApiS
         {"json": {"url": URL, "interval": 3600}},
         {"json": {"url": URL}},
         {"params": {"url": URL, "interval": 3600}},
-        {"params": {"url": "https://example.org/other", "interval": 900}, "json": {"url": URL, "interval": 3600}},
+        {"params": {"url": "http://x", "interval": 9}, "json": {"url": URL, "interval": 3600}},
         {"data": {"url": URL, "interval": "3600"}},
         {"files": {"url": (None, URL), "interval": (None, "3600")}},
         {"data": json.dumps({"url": URL, "interval": 3600})},
@@ -187,7 +157,7 @@ def test_the_operator_can_lower_the_minimum(database_url: str) -> None:
     "url",
     [
         None, "", " ", 3, [], {}, "parks.csv", "ftp://example.org/a.csv", "file:///etc/passwd",
-        "http://", "https://", "javascript:alert(1)", "http://[::1", "http://a b/", "//example.org/a",
+        "http://", "https://", "javascript:alert(1)", "http://[::1", "http://a b/", "//x.org/a",
         "https://example.org/\x00", "https://example.org/\ud800", "https://example.org:99999/",
         "http://" + "a" * 9000,
     ],

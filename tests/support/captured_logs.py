@@ -1,4 +1,4 @@
-"""Structured logs go through the standard library's logging, where pytest catches and shows them."""
+"""Structured logs go through the standard library's logging, where pytest catches them."""
 
 from __future__ import annotations
 

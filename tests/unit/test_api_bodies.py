@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import pytest
@@ -272,7 +273,7 @@ def test_a_multipart_form_reads_the_same_however_it_is_cut(cuts: list[int]) -> N
     reader = MultipartReader(MULTIPART, max_fields_bytes=100)
     edges = [0, *sorted(cuts), len(FORM_BODY)]
     events: list[Event] = []
-    for start, end in zip(edges, edges[1:], strict=False):
+    for start, end in itertools.pairwise(edges):
         events += reader.feed(FORM_BODY[start:end])
     reader.finish()
 

@@ -41,11 +41,13 @@ class Services:
 
     @asynccontextmanager
     async def transaction(
-        self, *, timeout_seconds: float = CONNECTION_TIMEOUT_SECONDS
+        self, *, timeout_seconds: float | None = None
     ) -> AsyncIterator[AsyncConnection[DictRow]]:
         """A connection in a transaction: committed at the end, rolled back on an error."""
         async with (
-            self.pool.connection(timeout=timeout_seconds) as connection,
+            self.pool.connection(
+                timeout=timeout_seconds or CONNECTION_TIMEOUT_SECONDS
+            ) as connection,
             connection.transaction(),
         ):
             yield connection

@@ -111,7 +111,7 @@ _SYNC_KEYS = frozenset(Sync.__dataclass_fields__)
 
 
 class DataImport(BaseModel):
-    endpoint: str = "/api/v1/imports"
+    endpoint: str
     item_queue_id: UUID = Field(description="id of the first run, for GET /api/v1/imports/:id")
 
 
@@ -124,7 +124,7 @@ class CreatedSynchronization(Synchronization):
     def of_new(cls, sync: Sync, *, run_id: UUID) -> Self:
         return cls.of(
             sync,
-            data_import=DataImport(item_queue_id=run_id),
+            data_import=DataImport(endpoint="/api/v1/imports", item_queue_id=run_id),
             state=SyncState.CREATED,
             name=None,
             service_item_id=None,
@@ -190,7 +190,13 @@ class ErrorText(BaseModel):
 
 class ImportWarnings(BaseModel):
     rejected_layers: tuple[str, ...]
-    max_tables_per_import: int = MAX_TABLES_PER_IMPORT
+    max_tables_per_import: int
+
+    @classmethod
+    def of(cls, run: Run) -> Self | None:
+        if not run.left_out_layers:
+            return None
+        return cls(rejected_layers=run.left_out_layers, max_tables_per_import=MAX_TABLES_PER_IMPORT)
 
 
 class Import(BaseModel):
@@ -226,7 +232,7 @@ class Import(BaseModel):
     @classmethod
     def of(cls, run: Run) -> Self:
         """The run as the API shows it; keys that do not apply stay unset."""
-        names, rejected = run.table_names, run.left_out_layers
+        names = run.table_names
         is_complete = run.state is RunState.COMPLETE
         return cls(
             id=run.id,
@@ -248,7 +254,7 @@ class Import(BaseModel):
             get_error_text=ErrorText.of(run),
             display_name=display_name(run),
             original_url=run.url,
-            warnings=ImportWarnings(rejected_layers=rejected) if rejected else None,
+            warnings=ImportWarnings.of(run),
             is_raster=False,
             **_outcome_keys(run),
         )

@@ -7,10 +7,9 @@ client therefore holds a file handle, not a database connection.
 import re
 import tempfile
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from os.path import splitext
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import IO, Any
 
 from anyio import to_thread
@@ -33,6 +32,7 @@ UNKNOWN_SENDER_BYTES = 16_777_216
 
 _UNSAFE_IN_NAME = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 _MAX_NAME_CHARACTERS = 200
+_MAX_EXTENSION_CHARACTERS = 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,8 +87,11 @@ async def open_spool(folder: Path | None) -> AsyncIterator[Spool]:
 
 
 def _create_nameless_file(folder: Path | None) -> IO[bytes]:
-    usable = folder if folder is not None and folder.is_dir() else None
-    return tempfile.TemporaryFile(dir=usable, buffering=0)
+    """In the folder, or where the system keeps such files if this process may not write there."""
+    if folder is not None:
+        with suppress(OSError):
+            return tempfile.TemporaryFile(dir=folder, buffering=0)
+    return tempfile.TemporaryFile(buffering=0)
 
 
 @asynccontextmanager
@@ -217,8 +220,6 @@ def clean_file_name(name: str) -> str:
     """
     last = re.split(r"[/\\]", name)[-1]
     cleaned = _UNSAFE_IN_NAME.sub("", last).strip().strip(".")
-    stem, extension = splitext(cleaned)
-    return (
-        stem[: max(_MAX_NAME_CHARACTERS - len(extension), 0)] + extension[:_MAX_NAME_CHARACTERS]
-        or "upload"
-    )
+    extension = PurePath(cleaned).suffix[:_MAX_EXTENSION_CHARACTERS]
+    stem = cleaned.removesuffix(extension)[: _MAX_NAME_CHARACTERS - len(extension)]
+    return stem + extension or "upload"

@@ -50,6 +50,9 @@ def create_pool(
         kwargs={"row_factory": dict_row, **connection_options(application_name)},
         min_size=min_size,
         max_size=max_size,
+        # Attempts back off (1, 2, 4, … s) until this long, then begin anew with the next caller:
+        # with the default of 300 s a pool may sleep for minutes after the database came back.
+        reconnect_timeout=10,
         name=application_name,
         check=AsyncConnectionPool.check_connection,
         open=False,

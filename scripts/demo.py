@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 from types import FrameType
 
+import psycopg
 from rich.console import Console
 
 from demonstration.files import ChangingFile, publish_files
@@ -31,6 +32,10 @@ ONCE_INTERVAL_SECONDS = 3600
 """Longer than the demo lasts: with ``--once`` the only refresh is the one that is asked for."""
 
 
+INTERRUPTED = 130
+"""Exit code of a round that was not finished, as shells have it."""
+
+
 def main() -> int:
     """Run the demo. Returns the exit code."""
     arguments = _parse_arguments()
@@ -40,9 +45,9 @@ def main() -> int:
         return _run(arguments, console=console)
     except KeyboardInterrupt:
         console.print("The demo is over.")
-        return 0
-    except (ServiceError, MissingPackageError, OSError) as error:
-        sys.stderr.write(f"The demo failed: {error}\n")
+        return INTERRUPTED if arguments.once else 0
+    except (ServiceError, MissingPackageError, psycopg.Error, OSError) as error:
+        sys.stderr.write(f"The demo failed: {' '.join(str(error).split())}\n")
         return 1
 
 

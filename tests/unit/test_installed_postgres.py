@@ -21,8 +21,10 @@ class Machine:
         bin_dir, share = self.root / version / "bin", self.root / version / "share"
         (share / "extension").mkdir(parents=True)
         (share / "postgres.bki").touch()
+        (share / "extension/postgis.control").touch()
         if postgis:
-            (share / "extension/postgis.control").touch()
+            (self.root / version / "lib").mkdir()
+            (self.root / version / "lib/postgis-3.so").touch()
         bin_dir.mkdir()
         for name in ("initdb", "postgres"):
             program = bin_dir / name

@@ -33,6 +33,7 @@ class Binaries:
 
     bin_dir: Path
     share_dir: Path | None
+    library_dir: Path
     major: int
 
     @property
@@ -45,9 +46,10 @@ class Binaries:
 
     @property
     def has_postgis(self) -> bool:
-        return (
-            self.share_dir is not None and (self.share_dir / "extension/postgis.control").is_file()
-        )
+        """Whether both halves are there: Debian has its SQL and its library in two packages."""
+        if self.share_dir is None or not any(self.library_dir.glob("postgis-3.*")):
+            return False
+        return (self.share_dir / "extension/postgis.control").is_file()
 
 
 def find_binaries(*, major: int | None = None) -> Binaries:
@@ -84,9 +86,7 @@ def installed_binaries() -> list[Binaries]:
         if (bin_dir / "initdb").is_file() and (bin_dir / "postgres").is_file():
             major = _major_of(bin_dir / "postgres")
             if major is not None:
-                found.setdefault(
-                    bin_dir.resolve(), Binaries(bin_dir, _share_dir(bin_dir, major), major)
-                )
+                found.setdefault(bin_dir.resolve(), _inspect(bin_dir, major))
     return sorted(found.values(), key=lambda one: (one.major, one.has_postgis), reverse=True)
 
 
@@ -116,6 +116,16 @@ def _candidate_dirs() -> Iterator[Path]:
 def _major_of(postgres: Path) -> int | None:
     match = re.search(r"\) (\d+)", _output_of(postgres, "--version") or "")
     return int(match.group(1)) if match else None
+
+
+def _inspect(bin_dir: Path, major: int) -> Binaries:
+    told = _output_of(bin_dir / "pg_config", "--pkglibdir")
+    return Binaries(
+        bin_dir=bin_dir,
+        share_dir=_share_dir(bin_dir, major),
+        library_dir=Path(told) if told else bin_dir.parent / "lib",
+        major=major,
+    )
 
 
 def _share_dir(bin_dir: Path, major: int) -> Path | None:

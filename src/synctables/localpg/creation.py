@@ -13,6 +13,7 @@ from psycopg import sql
 from synctables.errors import ConfigurationError
 from synctables.localpg.directory import keep_secret, write_private
 from synctables.localpg.postmaster import scrubbed_environment
+from synctables.localpg.system_packages import install_command
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -96,7 +97,13 @@ def create_database(
 def prepare_database(connection: psycopg.Connection) -> None:
     """PostGIS in ``public``, up to date with the installed package; nobody else creates there."""
     connection.execute("REVOKE CREATE ON SCHEMA public FROM PUBLIC")
-    connection.execute("CREATE EXTENSION IF NOT EXISTS postgis SCHEMA public")
+    try:
+        connection.execute("CREATE EXTENSION IF NOT EXISTS postgis SCHEMA public")
+    except psycopg.OperationalError as error:  # its package is broken, or a library of it missing
+        raise ConfigurationError(
+            f"PostGIS does not load ({error.diag.message_primary}). Install it again: "
+            f"{install_command(major=connection.info.server_version // 10000, has_server=True)}"
+        ) from error
     outdated = connection.execute(
         "SELECT 1 FROM pg_extension e JOIN pg_available_extensions a ON a.name = e.extname"
         " WHERE e.extname = 'postgis' AND e.extversion <> a.default_version"

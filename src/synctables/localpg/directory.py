@@ -16,6 +16,7 @@ nor a password.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import pwd
 import secrets
@@ -157,6 +158,8 @@ class DataDirectory:
         """
         self._check_socket_path()
         there = nearest_visible(self.root)
+        if not os.access(there, os.R_OK | os.W_OK | os.X_OK):
+            raise self._unusable(os.strerror(errno.EACCES))
         if there == self.root:
             self._check_contents()
             there = self.root.parent  # its own mode is ours to set
@@ -171,11 +174,14 @@ class DataDirectory:
         try:
             self._create(user)
         except OSError as error:
-            raise ConfigurationError(
-                f"The data directory {self.root} cannot be prepared: {error.strerror}. "
-                "Give another one with --data-dir."
-            ) from error
+            raise self._unusable(error.strerror) from error
         self._check_entrance(self.run, user)  # access lists and mounts count too
+
+    def _unusable(self, reason: str | None) -> ConfigurationError:
+        return ConfigurationError(
+            f"The data directory {self.root} cannot be prepared: {reason}. "
+            "Give another one with --data-dir."
+        )
 
     def _create(self, user: DatabaseUser) -> None:
         own = (os.geteuid(), os.getegid())
@@ -190,13 +196,7 @@ class DataDirectory:
             _own(directory, owner=owner, mode=mode)
 
     def _check_contents(self) -> None:
-        try:
-            found = {entry.name for entry in self.root.iterdir()} - {"lost+found"}
-        except OSError as error:
-            raise ConfigurationError(
-                f"The data directory {self.root} cannot be read: {error.strerror}. "
-                "Give another one with --data-dir."
-            ) from error
+        found = {entry.name for entry in self.root.iterdir()} - {"lost+found"}
         if found and not found & _OURS:
             raise ConfigurationError(
                 f"{self.root} holds other things ({', '.join(sorted(found)[:3])}, …). "

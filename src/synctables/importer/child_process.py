@@ -14,6 +14,7 @@ from typing import Any
 import psutil
 
 from synctables.errors import FileTooBigError, LoadError, ReadTimeoutError, RunError
+from synctables.importer.environment import scrubbed_environment
 
 MAX_LINE_BYTES = 64 * 1024 * 1024
 LOG_BYTES = 64 * 1024
@@ -42,7 +43,7 @@ class ChildProcess:
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
-            env=_scrubbed_environment(),
+            env=scrubbed_environment(),
             limit=MAX_LINE_BYTES,
             start_new_session=True,
             cwd="/",
@@ -162,17 +163,3 @@ class ChildProcess:
 
 def _timeout() -> ReadTimeoutError:
     return ReadTimeoutError("Reading the file took longer than this server allows.")
-
-
-def _scrubbed_environment() -> dict[str, str]:
-    """Nothing of ours: no database address, no keys, no proxies."""
-    return {
-        "PATH": "/usr/bin:/bin",
-        "LANG": "C.UTF-8",
-        "TZ": "UTC",
-        "HOME": "/nonexistent",
-        "OMP_NUM_THREADS": "1",
-        "OPENBLAS_NUM_THREADS": "1",
-        "ARROW_NUM_THREADS": "2",
-        "ARROW_DEFAULT_MEMORY_POOL": "system",
-    }

@@ -13,7 +13,7 @@ import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -51,7 +51,7 @@ class _Budget:
     into: Path
     bytes_written: int = 0
     member_count: int = 0
-    skipped: list[str] = field(default_factory=list)
+    skipped_count: int = 0
 
     def count_member(self) -> None:
         self.member_count += 1
@@ -68,9 +68,8 @@ class _Budget:
             self.bytes_written > RATIO_FLOOR_BYTES
             and self.bytes_written > self.limits.max_expansion_ratio * self.source_bytes
         ):
-            raise DecompressionError(
-                f"The archive grows more than {self.limits.max_expansion_ratio} times when unpacked."
-            )
+            ratio = self.limits.max_expansion_ratio
+            raise DecompressionError(f"The archive grows more than {ratio} times when unpacked.")
 
 
 def unpack(fetched: Fetched, *, into: Path, limits: Limits) -> Unpacked:
@@ -110,9 +109,9 @@ def _describe(container: Container, members: list[Member], budget: _Budget) -> I
         choice=container,
         reason=f"{len(members)} files, {budget.bytes_written} bytes unpacked",
     )
-    if budget.skipped:
-        names = ", ".join(budget.skipped[:10])
-        yield Decision(subject="archive", choice="left out", reason=f"links or hidden: {names}")
+    if budget.skipped_count:
+        reason = f"{budget.skipped_count} hidden files, links or notes"
+        yield Decision(subject="archive", choice="left out", reason=reason)
 
 
 def _expand(
@@ -127,8 +126,7 @@ def _expand(
             budget.count_member()
             inner = _wanted_name(entry, container, outer=name)
             if inner is None:
-                if not entry.isdir:
-                    budget.skipped.append(_printable(entry))
+                budget.skipped_count += not entry.isdir
                 continue
             target = names.path_for(inner)
             size = _write(entry, target, budget)
@@ -192,7 +190,11 @@ def _wanted_name(entry: Any, container: Container, *, outer: str) -> str | None:
         raise DecompressionError("A path in the archive leads out of it.")
     if not parts or any(part.startswith((".", "__")) for part in parts):
         return None
-    return None if _SKIPPED_NAME.match(parts[-1]) else "/".join(parts)
+    if _SKIPPED_NAME.match(parts[-1]):
+        return None
+    if parts == ["doc.kml"] and outer.lower().endswith(".kmz"):  # every KMZ calls it so
+        return outer[: -len(".kmz")] + ".kml"
+    return "/".join(parts)
 
 
 def _decode(name: str | bytes | None, container: Container) -> str:
@@ -202,11 +204,6 @@ def _decode(name: str | bytes | None, container: Container) -> str:
     if name and container == "zip":
         return name.decode("cp437")
     raise EncodingError("A file name in the archive is not valid text.")
-
-
-def _printable(entry: Any) -> str:
-    name = entry.pathname
-    return name if isinstance(name, str) else repr(name)
 
 
 def _strip_gz(name: str) -> str:

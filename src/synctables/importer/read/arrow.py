@@ -43,7 +43,7 @@ def convert(array: pa.Array, kind: pa.DataType) -> pa.Array:
     if pa.types.is_nested(array.type):
         return pa.array([_to_json(value) for value in array.to_pylist()], kind)
     if pa.types.is_string(array.type) or pa.types.is_large_string(array.type):
-        _require_utf8(array)
+        array = _require_utf8(array)
     return _to_moment(array) if kind == MOMENT else array.cast(kind)
 
 
@@ -63,10 +63,24 @@ def _to_json(value: Any) -> str | None:
     return None if value is None else json.dumps(value, ensure_ascii=False)
 
 
-def _require_utf8(array: pa.Array) -> None:
+def _require_utf8(array: pa.Array) -> pa.Array:
+    """``array``, without half characters at the end of values, where a DBF's width cuts them."""
     try:
         array.validate(full=True)
     except pa.ArrowInvalid:
+        values = array.cast(pa.binary()).to_pylist()
+        return pa.array([_decode(value) for value in values], pa.string())
+    return array
+
+
+def _decode(value: bytes | None) -> str | None:
+    if value is None:
+        return None
+    try:
+        return value.decode()
+    except UnicodeDecodeError as error:
+        if error.reason == "unexpected end of data":
+            return value[: error.start].decode()
         raise EncodingError("The file holds text that is not valid in its encoding.") from None
 
 

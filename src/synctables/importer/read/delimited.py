@@ -60,6 +60,7 @@ def find_layers(member: Member, options: ReadOptions, limits: Limits) -> list[La
         details={"path": str(text.path), **asdict(text.dialect)},
         decisions=tuple(_describe(decoded, guess)),
         misfits=decoded.misfits + text.misfits,
+        table_name=stem_of(member.name),
     )
     return [layer]
 

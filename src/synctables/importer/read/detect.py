@@ -9,13 +9,14 @@ from __future__ import annotations
 import re
 import sqlite3
 import zipfile
-from pathlib import Path
+from collections.abc import Iterable
 from urllib.parse import quote
 
 from synctables.errors import (
     EmptyFileError,
     HtmlRefusedError,
     InvalidGeoJsonError,
+    InvalidShapefileError,
     MalformedSpreadsheetError,
     PasswordProtectedError,
     UnsupportedFileError,
@@ -59,26 +60,10 @@ _OTHERS = (
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _SHAPEFILE = b"\0\0\x27\x0a"
 SIDECARS = frozenset(
-    [
-        ".shx",
-        ".dbf",
-        ".prj",
-        ".cpg",
-        ".cst",
-        ".sbn",
-        ".sbx",
-        ".qix",
-        ".qpj",
-        ".fbn",
-        ".fbx",
-        ".ain",
-        ".aih",
-        ".ixs",
-        ".mxs",
-        ".atx",
-        ".qmd",
-        ".lyr",
-    ]
+    (
+        *(".shx", ".dbf", ".prj", ".cpg", ".cst", ".sbn", ".sbx", ".qix", ".qpj", ".fbn", ".fbx"),
+        *(".ain", ".aih", ".ixs", ".mxs", ".atx", ".qmd"),
+    )
 )
 """Suffixes of files that belong to a shapefile of the same stem."""
 
@@ -87,17 +72,12 @@ _XML_NOISE = re.compile(
 )
 _ROOT = re.compile(r"\s*<(?:[\w.-]+:)?([A-Za-z_][\w.-]*)(?=[\s/>])")
 _XML_FORMATS = {"gpx": "a GPX file", "osm": "an OSM file", "FeatureCollection": "a GML file"}
-_GEOJSON_TYPES = [
-    "FeatureCollection",
-    "Feature",
-    "Point",
-    "MultiPoint",
-    "LineString",
-    "MultiLineString",
-    "Polygon",
-    "MultiPolygon",
-    "GeometryCollection",
-]
+_GEOJSON_TYPES = frozenset(
+    (
+        *("FeatureCollection", "Feature", "GeometryCollection", "Point", "MultiPoint"),
+        *("LineString", "MultiLineString", "Polygon", "MultiPolygon"),
+    )
+)
 _JSON_START = re.compile(r'\s*(?:\{\s*["}]|\[\s*[\[{\]"\d-])')
 _JSON_TYPE = re.compile(r'"type"\s*:\s*"([^"]{0,40})"')
 _ERROR_TEXT = re.compile(
@@ -268,6 +248,13 @@ def _is_bare_utf16(head: bytes) -> bool:
     return few <= 0.02 * len(head) and many > 0.3 * len(head) / 2
 
 
-def is_sidecar(path: Path) -> bool:
+def is_sidecar(member: Member) -> bool:
     """Whether the file only accompanies a shapefile."""
-    return path.suffix in SIDECARS or (path.name.endswith(".xml") and ".shp." in path.name)
+    return member.path.suffix in SIDECARS or member.name.lower().endswith(".shp.xml")
+
+
+def refuse_stray_parts(members: Iterable[Member]) -> None:
+    """Raise `InvalidShapefileError` for parts of a shapefile without the .shp itself."""
+    suffixes = {member.path.suffix for member in members}
+    if {".shx", ".dbf"} <= suffixes:
+        raise InvalidShapefileError("The archive lacks the .shp file.")

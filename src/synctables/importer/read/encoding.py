@@ -11,10 +11,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from charset_normalizer import from_bytes
-
 from synctables.errors import EncodingDetectionError
 from synctables.importer.model import Misfit
+from synctables.importer.read.charset import guess_encodings
 
 CHUNK_BYTES = 1024 * 1024
 SAMPLE_BYTES = 256 * 1024
@@ -113,28 +112,16 @@ def _lines_beyond_ascii(chunk: bytes) -> bytes:
 
 
 def _detect(path: Path, scratch: Path, sample: bytes) -> Decoded:
-    for encoding, reason in _candidates(sample):
+    for encoding in guess_encodings(sample):
         try:
-            return _convert(path, scratch, encoding, reason)
+            return _convert(path, scratch, encoding, "detected from the bytes")
         except UnicodeDecodeError:
             continue
-    raise EncodingDetectionError(f"No known encoding fits {path.name}.")
-
-
-def _candidates(sample: bytes) -> Iterator[tuple[str, str]]:
-    """Encodings to try, best first; Windows' Western European stands for its near twins."""
-    matches = from_bytes(sample, preemptive_behaviour=False)
-    for match in matches:
-        twins = {match.encoding, *match.could_be_from_charset}
-        if twins & {"cp1252", "latin_1", "iso8859_15"}:
-            yield "cp1252", "detected from the bytes"
-            yield "latin_1", "detected from the bytes"
-        yield match.encoding, "detected from the bytes"
-    yield "cp1252", "not UTF-8, and nothing else was recognised"
+    raise EncodingDetectionError("The text is in none of the encodings that are known here.")
 
 
 def _convert(path: Path, scratch: Path, encoding: str, reason: str, *, skip: int = 0) -> Decoded:
-    """Write the file anew as UTF-8; NULs, which PostgreSQL cannot hold, are taken out and counted."""
+    """Write the file anew as UTF-8; NULs, which PostgreSQL cannot hold, are taken out, counted."""
     decoder = codecs.getincrementaldecoder(encoding)()
     nul_count, line, examples = 0, 1, list[tuple[int, str]]()
     try:

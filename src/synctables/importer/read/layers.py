@@ -26,16 +26,20 @@ from synctables.importer.model import (
     ReadOptions,
     Unpacked,
 )
-from synctables.importer.read import delimited, vector
-from synctables.importer.read.detect import detect, is_sidecar
+from synctables.importer.read import delimited, spreadsheet, vector
+from synctables.importer.read.detect import detect, is_sidecar, refuse_stray_parts
 
 Finder = Callable[[Member, ReadOptions, Limits], list[Layer]]
 Opener = Callable[[Layer], pa.RecordBatchReader]
 
+_TOLD_FAILURES = 5
+_TEXT_SUFFIXES = {".csv", ".tsv", ".tab", ".txt"}
+"""Among other files in an archive, text is only taken for a table under one of these."""
 _NO_DATA = (UnsupportedFileError, HtmlRefusedError, EmptyFileError)
 
 _FINDERS: dict[Format, Finder] = {
     "csv": delimited.find_layers,
+    "xlsx": spreadsheet.find_layers,
     "geojson": partial(vector.find_layers, "geojson"),
     "shapefile": partial(vector.find_layers, "shapefile"),
     "gpkg": partial(vector.find_layers, "gpkg"),
@@ -43,6 +47,7 @@ _FINDERS: dict[Format, Finder] = {
 }
 _OPENERS: dict[Format, Opener] = {
     "csv": delimited.open_batches,
+    "xlsx": spreadsheet.open_batches,
     "geojson": vector.open_batches,
     "shapefile": vector.open_batches,
     "gpkg": vector.open_batches,
@@ -56,6 +61,8 @@ def read(unpacked: Unpacked, options: ReadOptions, limits: Limits) -> Layers:
     One bad member does not fail the others; if none can be read, the most telling error is raised.
     A named layer that is not there raises `LayerDisappearedError`.
     """
+    if not any(member.path.suffix == ".shp" for member in unpacked.members):
+        refuse_stray_parts(unpacked.members)
     found, failures = _find_layers(unpacked, options, limits)
     if not found:
         raise _most_telling(failures)
@@ -87,10 +94,12 @@ def _find_layers(
 ) -> tuple[list[Layer], list[_Failure]]:
     """Layers of all members, text files last: next to maps they are mostly notes."""
     found, failures = list[Layer](), list[_Failure]()
-    members = [member for member in unpacked.members if not is_sidecar(member.path)]
+    members = [member for member in unpacked.members if not is_sidecar(member)]
     for member in sorted(members, key=lambda member: member.path.suffix == ".txt"):
         try:
             kind = detect(member, accept_html=options.accept_html)
+            if kind == "csv" and len(members) > 1 and member.path.suffix not in _TEXT_SUFFIXES:
+                raise UnsupportedFileError(f"{member.name} is text, but not by its name.")
             found += _FINDERS[kind](member, options, limits)
         except RunError as error:
             failures.append(_Failure(name=member.name, error=error))
@@ -100,7 +109,7 @@ def _find_layers(
 def _most_telling(failures: list[_Failure]) -> RunError:
     """A broken data file says more than the notes beside it that are no data."""
     if not failures:
-        return EmptyFileError("There is no data file in the archive.")
+        return UnsupportedFileError("The archive holds no data file.")
     broken = [failure for failure in failures if not isinstance(failure.error, _NO_DATA)]
     return (broken or failures)[0].error
 
@@ -141,5 +150,8 @@ def _describe(
         names = ", ".join(layer.name for layer in found)
         choice = ", ".join(layer.name for layer in chosen)
         yield Decision(subject="layer", choice=choice, reason=f"of {len(found)}: {names}"[:500])
-    for failure in failures:
+    for failure in failures[:_TOLD_FAILURES]:
         yield Decision(subject="left out", choice=failure.name, reason=str(failure.error)[:200])
+    if len(failures) > _TOLD_FAILURES:
+        more = f"{len(failures) - _TOLD_FAILURES} more files"
+        yield Decision(subject="left out", choice=more, reason="no data either")

@@ -13,13 +13,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from charset_normalizer import from_bytes
 
 from synctables.errors import InvalidShapefileError
 from synctables.importer.model import Decision
+from synctables.importer.read.charset import guess_encodings
 
 MAX_SAMPLE_CELLS = 20_000
 _CHUNK_RECORDS = 4_096
+_HIGH_BYTES = bytes(range(128, 256))
 _DEFAULT_DRIVERS = {0x00, 0x57}
 """No language driver, and "ANSI", which most programs write whatever the encoding."""
 _LANGUAGE_DRIVERS = {
@@ -61,12 +62,8 @@ def _find_encoding(path: Path) -> tuple[str, str]:
 
 
 def _detect(cells: list[bytes]) -> str:
-    best = from_bytes(b"\n".join(cells), preemptive_behaviour=False).best()
-    if best is None:
-        return "latin-1"
-    western = {"cp1252", "latin_1", "iso8859_15"} & {best.encoding, *best.could_be_from_charset}
-    found = "cp1252" if western else best.encoding
-    return found if _fits(cells, found) else "latin-1"
+    found = (name for name in guess_encodings(b"\n".join(cells)) if _fits(cells, name))
+    return next(found, "latin-1")
 
 
 def _to_codec(said: bytes) -> str | None:
@@ -87,11 +84,9 @@ def _to_codec(said: bytes) -> str | None:
 
 
 def _fits(cells: list[bytes], encoding: str) -> bool:
-    """Whether every cell decodes; a character cut by the column's width at the end is forgiven."""
-    make = codecs.getincrementaldecoder(encoding)
     try:
         for cell in cells:
-            make().decode(cell)
+            cell.decode(encoding)
     except UnicodeDecodeError:
         return False
     return True
@@ -101,7 +96,7 @@ def _read_text(path: Path) -> tuple[int, list[bytes]]:
     """The language driver byte, and the cells of text columns that hold bytes beyond ASCII."""
     with path.open("rb") as file:
         head = file.read(32)
-        if len(head) < 32:  # noqa: PLR2004
+        if len(head) < 32:
             raise InvalidShapefileError("The .dbf file is broken.")
         header_size, record_size = struct.unpack("<HH", head[8:12])
         spans = _text_spans(file.read(max(header_size - 32, 0)))
@@ -119,7 +114,7 @@ def _text_spans(descriptors: bytes) -> list[tuple[int, int]]:
     """Begin and end of the text columns in a record, whose first byte is a deletion mark."""
     spans, begin = [], 1
     for start in range(0, len(descriptors) - 31, 32):
-        if descriptors[start] == 0x0D:  # noqa: PLR2004 - the terminator
+        if descriptors[start] == 0x0D:
             break
         kind, width = descriptors[start + 11 : start + 12], descriptors[start + 16]
         if kind == b"C":
@@ -136,5 +131,8 @@ def _cells_beyond_ascii(
     records = np.frombuffer(chunk, np.uint8, count * record_size).reshape(count, record_size)
     for begin, end in spans:
         part = records[:, begin:end]
-        for row in np.flatnonzero((part > 127).any(axis=1)):  # noqa: PLR2004
-            yield part[row].tobytes().rstrip(b" \0")
+        for row in np.flatnonzero((part > 127).any(axis=1)):
+            cell = part[row].tobytes()
+            text = cell.rstrip(b" \0")
+            # A value as wide as its column may end in half a character.
+            yield text if len(text) < len(cell) else text.rstrip(_HIGH_BYTES)

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pyarrow as pa
+import pyogrio
 import pyproj
 from pyogrio.errors import DataLayerError, DataSourceError
 
@@ -33,7 +34,7 @@ from synctables.importer.model import (
 )
 from synctables.importer.read import shapefile
 from synctables.importer.read.arrow import JSON_MARK, convert, nested_only, target_type
-from synctables.importer.read.gdal import allow_only, pyogrio
+from synctables.importer.read.gdal import allow_only
 from synctables.importer.read.kml import refuse_mere_link
 from synctables.importer.read.names import stem_of
 from synctables.importer.read.wkb import force_2d
@@ -133,7 +134,7 @@ def _crs(found: str | None) -> str | None:
         return None
     try:
         crs = pyproj.CRS.from_user_input(found)
-        return found if len(crs.axis_info) <= 2 else str(crs.to_2d().to_string())  # noqa: PLR2004
+        return found if len(crs.axis_info) <= 2 else str(crs.to_2d().to_string())
     except pyproj.exceptions.CRSError:
         return found
 
@@ -141,7 +142,7 @@ def _crs(found: str | None) -> str | None:
 def _describe(info: dict[str, Any], crs: str | None, geometry: str) -> tuple[Decision, ...]:
     notes = list[Decision]()
     if info["geometry_type"] is not None:
-        name = crs if crs and len(crs) < 30 else (crs or "unknown").split('"')[1:2]  # noqa: PLR2004
+        name = crs if crs and len(crs) < 30 else (crs or "unknown").split('"')[1:2]
         choice = name if isinstance(name, str) else (name[0] if name else "unknown")
         notes.append(Decision(subject="crs", choice=choice, reason="as the file says"))
     if geometry.endswith((" Z", " M", " ZM")) or str(info["geometry_type"]).startswith("2.5D"):

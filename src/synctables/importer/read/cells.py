@@ -1,0 +1,108 @@
+"""Spreadsheet cells become Arrow columns with the types that the cells themselves have.
+
+A workbook knows doubles, booleans, moments and text, cell by cell. A column of one kind gets that
+kind's type; a column of several becomes text, written so that nothing is lost.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Sequence
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+Cell = str | float | int | bool | datetime.date | datetime.time | datetime.timedelta
+
+EXACT_INTEGER = 2**53
+"""Beyond this a double no longer tells neighbouring integers apart."""
+
+_TYPES: dict[type, pa.DataType] = {
+    float: pa.float64(),
+    bool: pa.bool_(),
+    datetime.date: pa.date32(),
+    datetime.datetime: pa.timestamp("us"),
+    datetime.time: pa.time64("us"),
+}
+_MOMENTS = {pa.date32(), pa.timestamp("us")}
+
+
+class ColumnBuilder:
+    """One column, filled chunk by chunk and finished once; chunk sizes change nothing."""
+
+    def __init__(self) -> None:
+        self._chunks: list[pa.Array] = []
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no cell so far holds anything."""
+        return all(pa.types.is_null(chunk.type) for chunk in self._chunks)
+
+    def add(self, cells: Sequence[Cell]) -> None:
+        """Append cells; the empty string is an empty cell."""
+        self._chunks.append(_to_array([None if cell == "" else cell for cell in cells]))
+
+    def finish(self, *, as_text: bool) -> pa.ChunkedArray:
+        """The whole column in one type."""
+        kind = pa.string() if as_text else self._common_type()
+        chunks = [_cast(chunk, kind) for chunk in self._chunks]
+        column = pa.chunked_array(chunks, type=kind)
+        return _to_integers(column) if kind == pa.float64() else column
+
+    def _common_type(self) -> pa.DataType:
+        kinds = {chunk.type for chunk in self._chunks if not pa.types.is_null(chunk.type)}
+        if len(kinds) == 1:
+            return kinds.pop()
+        if kinds and kinds <= _MOMENTS:  # a moment at midnight comes as a date
+            return pa.timestamp("us")
+        return pa.string()
+
+
+def render(cell: Cell) -> str:
+    """A cell as text: numbers as short as they are exact, moments in ISO 8601, h:mm:ss."""
+    if isinstance(cell, bool):
+        return "true" if cell else "false"
+    if isinstance(cell, float):
+        is_integer = cell.is_integer() and abs(cell) <= EXACT_INTEGER
+        return str(int(cell)) if is_integer else repr(cell)
+    if isinstance(cell, datetime.timedelta):
+        seconds = cell.total_seconds()
+        sign, whole = ("-" if seconds < 0 else ""), int(abs(seconds))
+        return f"{sign}{whole // 3600}:{whole // 60 % 60:02}:{whole % 60:02}"
+    if isinstance(cell, datetime.date | datetime.time):
+        return cell.isoformat()
+    return str(cell)
+
+
+def _to_array(cells: list[Any]) -> pa.Array:
+    kinds = {type(cell) for cell in cells} - {type(None)}
+    if not kinds:
+        return pa.nulls(len(cells))
+    if kinds <= {float, int}:
+        return pa.array([None if cell is None else float(cell) for cell in cells], pa.float64())
+    if kinds == {datetime.date, datetime.datetime}:
+        return pa.array(cells, pa.timestamp("us"))
+    kind = _TYPES.get(next(iter(kinds))) if len(kinds) == 1 else None
+    if kind is not None:
+        return pa.array(cells, kind)
+    return pa.array([None if cell is None else render(cell) for cell in cells], pa.string())
+
+
+def _cast(chunk: pa.Array, kind: pa.DataType) -> pa.Array:
+    if chunk.type == kind or pa.types.is_null(chunk.type):
+        return chunk.cast(kind)
+    if kind == pa.string():
+        cells = chunk.to_pylist()
+        return pa.array([None if cell is None else render(cell) for cell in cells], kind)
+    return chunk.cast(kind)
+
+
+def _to_integers(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """A column of integral doubles as int64: a workbook has no integers of its own."""
+    is_integer = pc.and_(
+        pc.equal(column, pc.trunc(column)), pc.less_equal(pc.abs(column), float(EXACT_INTEGER))
+    )
+    if column.null_count < len(column) and pc.all(is_integer, min_count=0).as_py():
+        return column.cast(pa.int64())
+    return column

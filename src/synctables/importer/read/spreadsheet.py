@@ -1,0 +1,159 @@
+"""XLSX workbooks through calamine: every sheet that holds something is a layer.
+
+The first row that is not empty is the header; empty rows are no rows, as in delimited text. A
+sheet is read once, when it is found, into an Arrow file in the workspace that `open_batches` maps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import python_calamine
+
+from synctables.errors import (
+    EmptyFileError,
+    MalformedSpreadsheetError,
+    PasswordProtectedError,
+    TooManyColumnsError,
+)
+from synctables.importer.model import (
+    Decision,
+    Field,
+    Layer,
+    Limits,
+    Member,
+    Misfit,
+    ReadOptions,
+)
+from synctables.importer.read.cells import ColumnBuilder, render
+from synctables.importer.read.names import stem_of
+from synctables.importer.read.sheets import SheetSurvey, survey_sheets
+
+CHUNK_ROWS = 16_384
+EXAMPLES = 3
+
+
+def find_layers(member: Member, options: ReadOptions, limits: Limits) -> list[Layer]:
+    """A layer for each sheet with at least one cell.
+
+    Raises `MalformedSpreadsheetError`, `PasswordProtectedError`, `FileTooBigError` (a far cell),
+    `EmptyFileError` and `TooManyColumnsError`.
+    """
+    surveys = survey_sheets(member.path, max_bytes=limits.max_bytes)
+    try:
+        workbook = python_calamine.CalamineWorkbook.from_path(str(member.path))
+        sheets = [
+            _read_sheet(workbook, name, member, options, surveys.get(name, SheetSurvey()))
+            for name in workbook.sheet_names
+            if name in surveys
+        ]
+    except python_calamine.PasswordError:
+        raise PasswordProtectedError("The workbook is password protected.") from None
+    except python_calamine.CalamineError as error:
+        raise MalformedSpreadsheetError(f"The workbook cannot be opened: {error}.") from error
+    found = [sheet for sheet in sheets if sheet is not None]
+    if not found:
+        raise EmptyFileError("No sheet of the workbook holds anything.")
+    for sheet in found:
+        if len(sheet.fields) > limits.max_columns:
+            raise TooManyColumnsError(f"Sheet {sheet.name!r} has {len(sheet.fields)} columns.")
+    return [_to_layer(sheet, member, is_only=len(found) == 1) for sheet in found]
+
+
+def open_batches(layer: Layer) -> pa.RecordBatchReader:
+    """The rows of ``layer`` in sheet order."""
+    file = pa.ipc.open_file(pa.memory_map(str(layer.details["path"])))
+    batches = (file.get_batch(index) for index in range(file.num_record_batches))
+    return pa.RecordBatchReader.from_batches(file.schema, batches)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Sheet:
+    """A sheet's table, written to ``path``."""
+
+    name: str
+    path: Path
+    fields: tuple[Field, ...]
+    misfits: tuple[Misfit, ...]
+    header_row: int
+
+
+def _read_sheet(
+    workbook: Any, name: str, member: Member, options: ReadOptions, survey: SheetSurvey
+) -> _Sheet | None:
+    sheet = workbook.get_sheet_by_name(name)
+    numbered = enumerate(sheet.iter_rows(), start=1)
+    filled = ((number, row) for number, row in numbered if row.count("") < len(row))
+    header_row, header = next(filled, (0, []))
+    if not header:
+        return None
+    builders = [ColumnBuilder() for _ in header]
+    for chunk in _chunks(row for _, row in filled):
+        for builder, cells in zip(builders, zip(*chunk, strict=True), strict=True):
+            builder.add(cells)
+    kept = [i for i, cell in enumerate(header) if cell != "" or not builders[i].is_empty]
+    columns = [builders[i].finish(as_text=not options.type_guessing) for i in kept]
+    names = [render(header[i]).strip() for i in kept]
+    numbers = [sheet.start[1] + i + 1 for i in kept]
+    path = member.path.with_name(f"{member.path.stem}.{workbook.sheet_names.index(name)}.arrow")
+    _write(path, columns)
+    return _Sheet(
+        name=name,
+        path=path,
+        fields=tuple(
+            Field(name=text, is_text_to_guess=column.type == pa.string())
+            for text, column in zip(names, columns, strict=True)
+        ),
+        misfits=tuple(_count_errors(survey, header_row, dict(zip(numbers, names, strict=True)))),
+        header_row=header_row,
+    )
+
+
+def _chunks(rows: Iterable[list[Any]]) -> Iterator[list[list[Any]]]:
+    iterator = iter(rows)
+    while chunk := list(islice(iterator, CHUNK_ROWS)):
+        yield chunk
+
+
+def _write(path: Path, columns: list[pa.ChunkedArray]) -> None:
+    table = pa.table({f"f{index}": column for index, column in enumerate(columns)})
+    with pa.ipc.new_file(path, table.schema) as writer:
+        writer.write_table(table, max_chunksize=CHUNK_ROWS)
+
+
+def _count_errors(survey: SheetSurvey, header_row: int, names: dict[int, str]) -> Iterator[Misfit]:
+    """Error cells (``#DIV/0!``, ``#N/A``), which are NULL. ``names``: by column of the sheet."""
+    by_column = dict[int, list[int]]()
+    for row, column in survey.errors:
+        if row > header_row:
+            by_column.setdefault(column, []).append(row)
+    for column, rows in sorted(by_column.items()):
+        yield Misfit(
+            column=names.get(column, ""),
+            count=len(rows),
+            reason="error cells, kept as NULL (the numbers are rows of the sheet)",
+            examples=tuple((row, "#ERROR") for row in rows[:EXAMPLES]),
+        )
+
+
+def _to_layer(sheet: _Sheet, member: Member, *, is_only: bool) -> Layer:
+    stem = stem_of(member.name)
+    notes = []
+    if sheet.header_row > 1:
+        reason = "the first row that is not empty"
+        notes.append(Decision(subject="header", choice=f"row {sheet.header_row}", reason=reason))
+    return Layer(
+        name=sheet.name,
+        member=member,
+        format="xlsx",
+        fields=sheet.fields,
+        details={"path": str(sheet.path)},
+        decisions=tuple(notes),
+        misfits=sheet.misfits,
+        table_name=stem if is_only else f"{stem}_{sheet.name}",
+    )

@@ -76,4 +76,5 @@ def first_free(base: str, taken: Container[str]) -> str:
 
 
 def _sanitize(text: str) -> str:
-    return re.sub("_+", "_", re.sub("[^a-z0-9_]", "_", text.strip().lower()))
+    bare = re.sub("[()'\"&]", "", text.lower()).strip()  # reference.md 3.4
+    return re.sub("_+", "_", re.sub("[^a-z0-9_]", "_", bare))

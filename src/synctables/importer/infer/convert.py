@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from synctables.importer.infer.parsed import text_bytes
-from synctables.importer.infer.report import CellMisfits
+from synctables.importer.infer.report import EXAMPLE_COUNT, CellMisfits
 from synctables.importer.model import ColumnType
 
 _TYPE_MARK = b"synctables:type"
@@ -152,5 +152,6 @@ def _valid_utf8(values: pa.StringArray, misfits: CellMisfits) -> pa.StringArray:
 
 def _report(misfits: CellMisfits, reason: str, mask: pa.BooleanArray, values: pa.Array) -> None:
     indexes = pc.indices_nonzero(mask)
-    cells = [(int(i), str(values[i].as_py())) for i in indexes[:3].to_pylist()]
-    misfits.add(reason, cells, count=len(indexes))
+    shown = indexes[:EXAMPLE_COUNT]
+    texts = pc.cast(values.take(shown), pa.string()).to_pylist()
+    misfits.add(reason, list(zip(shown.to_pylist(), texts, strict=True)), count=len(indexes))

@@ -13,7 +13,7 @@ import shapely
 from numpy.typing import NDArray
 
 from synctables.errors import UnknownSridError
-from synctables.importer.infer.report import Misfits, shorten
+from synctables.importer.infer.report import EXAMPLE_COUNT, Misfits, shorten
 from synctables.importer.model import GEOMETRY_COLUMN, Decision
 
 Shapes: TypeAlias = NDArray[Any]
@@ -76,6 +76,16 @@ class GeometryWriter:
 
         ``is_declared``: which shapes name their own coordinate system (and are in degrees now).
         """
+        with np.errstate(invalid="ignore"):  # coordinates that are no numbers are told below
+            return self._columns(shapes, misfits, first_row, is_declared)
+
+    def _columns(
+        self,
+        shapes: Shapes,
+        misfits: Misfits,
+        first_row: int,
+        is_declared: NDArray[np.bool_] | None,
+    ) -> tuple[pa.BinaryArray, pa.BinaryArray]:
         flat = self._flattened(shapes)
         projected = self._projected(flat)
         placed = self._without_misplaced(projected, flat, misfits, first_row)
@@ -125,7 +135,8 @@ class GeometryWriter:
         bounds = shapely.bounds(projected)
         present = ~shapely.is_missing(projected)
         misplaced = present & ~np.isfinite(bounds).all(axis=1) | present & _has_nonfinite(projected)
-        _report(misfits, "coordinates without a place", misplaced, source, first_row)
+        indexes = np.flatnonzero(misplaced)
+        report_shapes(misfits, "coordinates without a place", indexes, source, first_row)
         placed = projected.copy()
         placed[misplaced] = None
         return placed
@@ -136,7 +147,8 @@ class GeometryWriter:
         broken[polygonal] = ~shapely.is_valid(shapes[polygonal])
         if not broken.any():
             return shapes
-        _report(misfits, "invalid polygon, repaired", broken, shapes, first_row)
+        indexes = np.flatnonzero(broken)
+        report_shapes(misfits, "invalid polygon, repaired", indexes, shapes, first_row)
         repaired = shapes.copy()
         repaired[broken] = _make_valid(shapes[broken])
         return repaired
@@ -222,12 +234,13 @@ def _crs_name(crs: str | None) -> str:
     return ":".join(authority) if authority else source.name
 
 
-def _report(
-    misfits: Misfits, reason: str, mask: NDArray[np.bool_], shapes: Shapes, first_row: int
+def report_shapes(
+    misfits: Misfits, reason: str, indexes: NDArray[np.intp], shapes: Shapes, first_row: int
 ) -> None:
-    indexes = np.flatnonzero(mask)
+    """Report the shapes at these indexes of a chunk as misfits of the geometry."""
     if len(indexes):
-        cells = [(first_row + int(i), shapely.to_wkt(shapes[i])) for i in indexes[:3]]
+        shown = indexes[:EXAMPLE_COUNT]
+        cells = [(first_row + int(index), shapely.to_wkt(shapes[index])) for index in shown]
         misfits.add(GEOMETRY_COLUMN, reason, cells, len(indexes))
 
 

@@ -9,11 +9,17 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import shapely
+from numpy.typing import NDArray
 
 from synctables.errors import InvalidGeometriesError
 from synctables.importer.infer.convert import plain_array, text_array
 from synctables.importer.infer.degrees import LATITUDE_NAMES, LONGITUDE_NAMES, degrees
-from synctables.importer.infer.geometry import GeometryWriter, reproject_by_srid
+from synctables.importer.infer.geometry import (
+    GeometryWriter,
+    Shapes,
+    report_shapes,
+    reproject_by_srid,
+)
 from synctables.importer.infer.geometry_text import shapes_of_texts
 from synctables.importer.infer.points import point_columns
 from synctables.importer.infer.report import EXAMPLE_COUNT, Misfits
@@ -123,13 +129,7 @@ class OwnGeometry:
         self, chunk: pa.RecordBatch, misfits: Misfits, *, first_row: int
     ) -> GeometryColumns:
         blobs = pc.cast(plain_array(chunk.column("geometry")), pa.binary())
-        shapes = shapely.from_wkb(blobs.to_numpy(zero_copy_only=False), on_invalid="fix")
-        broken = shapely.is_missing(shapes) & pc.is_valid(blobs).to_numpy(zero_copy_only=False)
-        if broken.any():
-            row = first_row + int(np.flatnonzero(broken)[0])
-            raise InvalidGeometriesError(
-                f"{int(broken.sum()):,} shapes cannot be read, the first in row {row:,}."
-            )
+        shapes = _shapes_of_wkb(blobs.to_numpy(zero_copy_only=False), misfits, first_row=first_row)
         return self._writer.columns(shapes, misfits, first_row=first_row)
 
     def rejection(self) -> str | None:
@@ -137,6 +137,27 @@ class OwnGeometry:
 
     def decisions(self) -> tuple[Decision, ...]:
         return self._writer.decisions()
+
+
+def _shapes_of_wkb(blobs: NDArray[np.object_], misfits: Misfits, *, first_row: int) -> Shapes:
+    """Shapes of WKB; rings that are not closed are closed and counted.
+
+    Raises InvalidGeometriesError for what cannot be read at all.
+    """
+    with np.errstate(invalid="ignore"):  # coordinates that are no numbers are told later
+        shapes: Shapes = shapely.from_wkb(blobs, on_invalid="ignore")
+    is_given = np.array([blob is not None for blob in blobs])
+    broken = np.flatnonzero(is_given & shapely.is_missing(shapes))
+    if len(broken):
+        shapes[broken] = shapely.from_wkb(blobs[broken], on_invalid="fix")
+        lost = broken[shapely.is_missing(shapes[broken])]
+        if len(lost):
+            row = first_row + int(lost[0])
+            raise InvalidGeometriesError(
+                f"{len(lost):,} shapes cannot be read, the first in row {row:,}."
+            )
+        report_shapes(misfits, "ring that was not closed, closed", broken, shapes, first_row)
+    return shapes
 
 
 class TextGeometry:

@@ -30,7 +30,8 @@ def shapes_of_texts(texts: list[str | None]) -> Shapes:
         mask = notations == notation
         if mask.any():
             chosen = np.array(stripped, dtype=object)[mask]
-            shapes[mask] = read(chosen)
+            with np.errstate(invalid="ignore"):  # coordinates that are no numbers are told later
+                shapes[mask] = read(chosen)
     return shapes
 
 
@@ -92,7 +93,8 @@ def _kml_shape(text: str) -> shapely.Geometry | None:
 def _kml_geometry(element: ElementTree.Element) -> shapely.Geometry | None:
     match element.tag.rpartition("}")[2]:
         case "Point":
-            return shapely.Point(_kml_coordinates(element)[0])
+            (place,) = _kml_coordinates(element)
+            return shapely.Point(place)
         case "LineString":
             return shapely.LineString(_kml_coordinates(element))
         case "Polygon":

@@ -23,7 +23,6 @@ _NUMBER = (
 )
 _PARTS = r"\A-?(?P<whole>[0-9]*)(?:\.(?P<fraction>[0-9]*))?(?:[eE](?P<exponent>[+-]?[0-9]+))?\z"
 _SMALLEST_NORMAL = float(np.finfo(np.float64).smallest_normal)
-_SHORT_LENGTH = EXACT_DOUBLE_DIGITS + 1
 _NEGATIVE_ZERO = r"\A-0*(?:\.0*)?(?:[eE].*)?\z"
 
 
@@ -51,11 +50,19 @@ def _read_decimals(values: pa.StringArray) -> Parsed | None:
     if not all_match(pc.match_substring_regex(values, _NUMBER)):
         return None
     doubles = pc.cast(values, pa.float64())
-    if pc.max(pc.binary_length(values)).as_py() <= _SHORT_LENGTH and not _has_exponent(values):
-        need = _need_of_short(values, doubles)
+    dots = pc.find_substring(values, ".")
+    if _are_short(values, dots):
+        need = _need_of_short(values, doubles, dots)
     else:
         need = _need_of_any(values, doubles)
     return Parsed(need=need, array=doubles)
+
+
+def _are_short(values: pa.StringArray, dots: pa.Int32Array) -> bool:
+    """Whether no value can have more digits than a double keeps, nor an exponent."""
+    marks = 1 if pc.min(dots).as_py() >= 0 else 0
+    longest = pc.max(pc.binary_length(values)).as_py()
+    return longest <= EXACT_DOUBLE_DIGITS + marks and not _has_exponent(values)
 
 
 def _has_exponent(values: pa.StringArray) -> bool:
@@ -68,9 +75,8 @@ def _has_negative_zero(values: pa.StringArray, doubles: pa.DoubleArray) -> bool:
     return any_true(pc.match_substring_regex(zeros, _NEGATIVE_ZERO))
 
 
-def _need_of_short(values: pa.StringArray, doubles: pa.DoubleArray) -> Need:
+def _need_of_short(values: pa.StringArray, doubles: pa.DoubleArray, dots: pa.Int32Array) -> Need:
     """At most 15 digits and no exponent: a double keeps them all, and the counts are cheap."""
-    dots = pc.find_substring(values, ".")
     scales = pc.subtract(pc.subtract(pc.binary_length(values), dots), 1)
     dot_bounds = pc.min_max(dots)
     has_point = dot_bounds["max"].as_py() >= 0

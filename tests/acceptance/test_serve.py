@@ -133,6 +133,11 @@ def test_a_second_start_resumes_and_whatever_is_killed_comes_back(
     killed.kill()
     worker = server.worker_other_than(killed.pid)
 
+    postmaster = server.postmaster_other_than()
+    postmaster.kill()
+    server.postmaster_other_than(postmaster.pid)
+    assert server.wait_until_healthy()
+
     server.stop(signal.SIGKILL)
     psutil.wait_procs([worker], timeout=15)
     assert not worker.is_running()  # it never outlives its serve

@@ -13,15 +13,19 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import psutil
 import pytest
+import requests
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+Found = TypeVar("Found")
 
 READY = "Synctables is ready: "
 _READY_SECONDS = 60
@@ -95,6 +99,27 @@ class ServeProcess:
 
         return _poll(find, "no new worker was started")
 
+    def postmaster_other_than(self, process_id: int | None = None) -> psutil.Process:
+        """The private cluster's first process; the one that replaced the one with this id."""
+
+        def look() -> psutil.Process | None:
+            with suppress(OSError, ValueError, psutil.Error):
+                recorded = (self.data_dir / "postgres" / "postmaster.pid").read_text()
+                found = psutil.Process(int(recorded.split("\n", 1)[0]))
+                return found if found.pid != process_id else None
+            return None
+
+        return _poll(look, "the database was not started again")
+
+    def wait_until_healthy(self) -> dict[str, Any]:
+        """The answer of ``/health`` once database and worker are there."""
+
+        def look() -> dict[str, Any] | None:
+            answer: dict[str, Any] = requests.get(f"{self.address}/health", timeout=10).json()
+            return answer if answer["status"] == "ok" else None
+
+        return _poll(look, "it did not become healthy")
+
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         """End it by a signal; gives the exit code. Fails when it takes longer than allowed."""
         self.process.send_signal(number)
@@ -167,8 +192,8 @@ def processes_of(data_dir: Path) -> list[psutil.Process]:
     return found
 
 
-def _poll(look: Callable[[], psutil.Process | None], complaint: str) -> psutil.Process:
-    deadline = time.monotonic() + 20
+def _poll(look: Callable[[], Found | None], complaint: str) -> Found:
+    deadline = time.monotonic() + 30
     while (found := look()) is None:
         assert time.monotonic() < deadline, complaint
         time.sleep(0.02)  # another process: there is nothing to wait on

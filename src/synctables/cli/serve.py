@@ -19,13 +19,16 @@ import typer
 from synctables.cli.options import DataDir, Host, Port
 from synctables.cli.output import say
 from synctables.cli.places import data_directory, read_settings
+from synctables.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from synctables.cli.local_access import LocalAccess
+    from synctables.localpg import LocalCluster
     from synctables.settings import Settings
 
 FIRST_ACCOUNT = "main"
 WORKER_GRACE_SECONDS = 5.0  # of the 10 in which everything must have stopped
+LOOK_SECONDS = 1.0
 
 # Two servers that start on one empty database must not both create the first account.
 _ONE_AT_A_TIME = "SELECT pg_advisory_xact_lock(hashtextextended('synctables first account', 0))"
@@ -96,15 +99,36 @@ async def _serve(settings: "Settings", listener: socket.socket, *, host: str) ->
 
 @contextlib.asynccontextmanager
 async def _cluster(directory: Path) -> AsyncIterator[str]:
-    """The private cluster; gives its owner's URL."""
+    """The private cluster, started again should it die; gives its owner's URL."""
     from synctables.localpg import LocalCluster
 
     cluster = LocalCluster(directory)
     await asyncio.to_thread(cluster.start)
+    ending = asyncio.Event()
+    watch = asyncio.create_task(_keep_running(cluster, ending))
     try:
         yield cluster.database_url
     finally:
+        ending.set()
+        await watch
         await asyncio.to_thread(cluster.stop)
+
+
+async def _keep_running(cluster: "LocalCluster", ending: asyncio.Event) -> None:
+    import structlog
+
+    log = structlog.get_logger(__name__)
+    while not ending.is_set():
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(ending.wait(), LOOK_SECONDS)
+        if ending.is_set() or cluster.is_running():
+            continue
+        log.error("database_ended")
+        try:
+            await asyncio.to_thread(cluster.stop)
+            await asyncio.to_thread(cluster.start)
+        except ConfigurationError as error:  # a full disk, say: it may pass
+            log.error("database_not_started", reason=str(error))  # noqa: TRY400
 
 
 async def prepare(database_url: str, *, server: str) -> "LocalAccess":

@@ -31,6 +31,8 @@ SERVER_SETTINGS = {
     "maintenance_work_mem": "256MB",
     "work_mem": "16MB",
     "max_wal_size": "4GB",
+    "wal_level": "minimal",  # a new table is not written twice; docs/decisions/0004
+    "max_wal_senders": "0",
     "jit": "off",
     "timezone": "UTC",
     "log_timezone": "UTC",

@@ -35,7 +35,7 @@ def test_a_file_becomes_a_table_follows_it_and_is_let_go(
     assert _count(database_url, "cities") == 3
 
     shown = json.loads(server.command("show", "cities", "--json").stdout)
-    assert (shown["state"], shown["checksum"]) == ("success", '"v2"')
+    assert (shown["state"], shown["checksum"]) == ("success", "v2")
 
     assert server.command("remove", "cities").returncode == 0
     assert _count(database_url, "cities") == 3

@@ -99,8 +99,8 @@ class Synchronization(BaseModel):
             **{key: getattr(options, key) for key in cls.model_fields if key in _OPTION_KEYS},
             "interval": options.interval_seconds,
             "user_id": sync.account_id,
-            "etag": sync.version.etag,
-            "checksum": sync.version.checksum,
+            "etag": _unquoted(sync.version.etag),
+            "checksum": _unquoted(sync.version.checksum),
             "source_modified_at": sync.version.modified_at,
         }
         return cls(**{**values, **differences})
@@ -357,3 +357,8 @@ class Health(BaseModel):
     queue: QueueHealth | None
     workers: int | None = Field(description="workers whose heartbeat is fresh")
     oldest_heartbeat_seconds: float | None
+
+
+def _unquoted(etag: str | None) -> str | None:
+    """An entity tag as the documented API shows it; within one, RFC 9110 allows no quote."""
+    return etag.replace('"', "") if etag else etag

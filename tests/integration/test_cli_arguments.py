@@ -117,6 +117,16 @@ def test_a_wrong_setting_is_named(
     assert "SYNCTABLES_RUN_CONCURRENCY" in _error_of(capsys)
 
 
+def test_a_database_that_does_not_answer_is_one_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SYNCTABLES_DATABASE_URL", "postgresql://nobody:word@127.0.0.1:1/none")
+    assert run(["account", "list"]) == 1
+    complaint = _error_of(capsys)
+    assert "The database cannot be reached" in complaint
+    assert "word" not in complaint
+
+
 def test_a_server_that_is_no_synctables_is_said_to_be_none(
     file_server: FileServer, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -9,6 +9,7 @@ import typer
 from synctables.cli.options import AsJson, DataDir
 from synctables.cli.output import print_json, print_table, say
 from synctables.cli.places import find_database_url, read_settings
+from synctables.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from psycopg import AsyncConnection
@@ -81,10 +82,15 @@ def _in_database(work: "Work[Result]", data_dir: DataDir) -> Result:
 
 
 async def _connected(work: "Work[Result]", database_url: str) -> Result:
+    import psycopg
+
     from synctables.db.migrate import migrate
     from synctables.db.pool import connect
 
-    connection = await connect(database_url, application_name="synctables account")
+    try:
+        connection = await connect(database_url, application_name="synctables account")
+    except psycopg.OperationalError as error:
+        raise ConfigurationError(f"The database cannot be reached: {error}") from error
     async with connection:
         cursor = await connection.execute(
             "SELECT to_regclass('synctables.accounts') IS NULL AS is_new"

@@ -7,12 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import shapely
 
-from synctables.importer.infer import infer
+from synctables.importer.infer import infer, typed_file
 from synctables.importer.model import (
     Column,
     Field,
@@ -70,8 +71,8 @@ def infer_columns(
 ) -> Inferred:
     """Run infer on one layer. Lists are text to guess; Arrow arrays come as they are.
 
-    ``chunk_rows``: how the rows are cut into batches; None: one batch. ``replace_wkb``: bytes to
-    put in the place of some shapes, by their index.
+    ``chunk_rows``: how many rows are worked on at once; None: as many as infer likes.
+    ``replace_wkb``: bytes to put in the place of some shapes, by their index.
     """
     items = list(fields.items()) if isinstance(fields, Mapping) else list(fields)
     arrays = [_array(values) for _, values in items]
@@ -109,7 +110,11 @@ def _run(layer: Layer, table: pa.Table, options: ReadOptions, chunk_rows: int | 
         batches = table.to_batches(max_chunksize=chunk_rows)
         return pa.RecordBatchReader.from_batches(table.schema, iter(batches))
 
-    with tempfile.TemporaryDirectory() as folder:
+    merged = chunk_rows or typed_file.MERGE_ROWS
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        patch.object(typed_file, "MERGE_ROWS", merged),
+    ):
         typed = infer(
             Layers(layers=(layer,)),
             open_batches,

@@ -8,9 +8,7 @@ So the result depends on all values and never on chunks; a good suggestion only 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +28,7 @@ from synctables.importer.infer.guessed_column import GuessedColumn
 from synctables.importer.infer.pinned_column import PinnedColumn
 from synctables.importer.infer.report import Misfits
 from synctables.importer.infer.typed_file import TypedFile, chunked
+from synctables.importer.infer.workers import Workers
 from synctables.importer.model import ColumnType, Decision, Layer, ReadOptions, TypedLayer
 
 OpenBatches = Callable[[Layer], pa.RecordBatchReader]
@@ -114,7 +113,7 @@ class LayerWork:
 
     def run(self, on_rows: OnRows) -> Outcome:
         """Pass over the rows until the file is whole, or the geometry turns out to be none."""
-        with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as workers:
+        with Workers() as workers:
             outcome = self._pass(workers, on_rows)
             while not outcome.is_whole and outcome.rejection is None:
                 outcome = self._pass(workers, _ignore)
@@ -138,24 +137,26 @@ class LayerWork:
             ),
         )
 
-    def _pass(self, workers: ThreadPoolExecutor, on_rows: OnRows) -> Outcome:
+    def _pass(self, workers: Workers, on_rows: OnRows) -> Outcome:
         """Read every row; write the file for as long as the first chunk's shapes hold."""
         geometry, misfits = self._start_geometry(), Misfits()
-        file, is_whole, row_count = None, True, 0
-        shapes: tuple[Shape, ...] = ()
-        for chunk in self._chunks(workers, misfits):
-            if file is None:
-                shapes = self._shapes()
-                file = self._open_file(shapes)
-            is_whole = is_whole and shapes == self._shapes()
-            if is_whole:
-                placed = geometry.columns(chunk.batch, misfits, first_row=chunk.first_row)
-                file.write([*placed, *self._typed(chunk, workers)])
-            row_count += len(chunk.batch)
-            on_rows(row_count)
-            if geometry.refutation:
-                break
-        (file or self._open_file(self._shapes())).close()
+        is_whole, row_count = True, 0
+        shapes: tuple[Shape, ...] | None = None
+        with TypedFile(self._path) as file:
+            for chunk in self._chunks(workers, misfits):
+                if shapes is None:
+                    shapes = self._shapes()
+                    file.open(self._fields(shapes))
+                is_whole = is_whole and shapes == self._shapes()
+                if is_whole:
+                    placed = geometry.columns(chunk.batch, misfits, first_row=chunk.first_row)
+                    file.write([*placed, *self._typed(chunk, workers)])
+                row_count += len(chunk.batch)
+                on_rows(row_count)
+                if geometry.refutation:
+                    break
+            if shapes is None:
+                file.open(self._fields(self._shapes()))
         return Outcome(
             row_count=row_count,
             is_whole=is_whole,
@@ -164,13 +165,13 @@ class LayerWork:
             rejection=geometry.rejection() if is_whole else geometry.refutation,
         )
 
-    def _chunks(self, workers: ThreadPoolExecutor, misfits: Misfits) -> Iterator[Chunk]:
+    def _chunks(self, workers: Workers, misfits: Misfits) -> Iterator[Chunk]:
         batches = self._open_batches(self._layer)
         if not self._readers:
             self._readers = [self._reader(plan, batches.schema) for plan in self._plans]
         first_row = 1
-        for batch in _ahead(chunked(batches)):
-            readings = workers.map(
+        for batch in workers.ahead(chunked(batches)):
+            readings = workers.each(
                 lambda reader, batch=batch, first_row=first_row: reader.read(
                     batch.column(f"f{reader.plan.index}"), misfits.at(reader.plan.name, first_row)
                 ),
@@ -179,20 +180,19 @@ class LayerWork:
             yield Chunk(batch=batch, first_row=first_row, readings=tuple(readings))
             first_row += len(batch)
 
-    def _typed(self, chunk: Chunk, workers: ThreadPoolExecutor) -> Iterator[pa.Array]:
-        return workers.map(
+    def _typed(self, chunk: Chunk, workers: Workers) -> Iterator[pa.Array]:
+        return workers.each(
             lambda reader, reading: reader.typed(reading), self._readers, chunk.readings
         )
 
     def _shapes(self) -> tuple[Shape, ...]:
         return tuple(reader.shape for reader in self._readers)
 
-    def _open_file(self, shapes: Sequence[Shape]) -> TypedFile:
-        fields = [
+    def _fields(self, shapes: Sequence[Shape]) -> list[pa.Field]:
+        return [
             pa.field(plan.name, shape.arrow)
             for plan, shape in zip(self._plans, shapes, strict=True)
         ]
-        return TypedFile(self._path, fields)
 
     def _reader(self, plan: ColumnPlan, schema: pa.Schema) -> ColumnReader:
         arrow = schema.field(f"f{plan.index}")
@@ -221,12 +221,3 @@ class LayerWork:
                     choice=reader.shape.type,
                     reason=reader.widening,
                 )
-
-
-def _ahead(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """The same batches, the next one being read while the last is worked on."""
-    with ThreadPoolExecutor(max_workers=1) as reader:
-        coming = reader.submit(next, batches, None)
-        while (batch := coming.result()) is not None:
-            coming = reader.submit(next, batches, None)
-            yield batch

@@ -13,26 +13,32 @@ from synctables.importer.model import GEOMETRY_COLUMN, WEBMERCATOR_COLUMN
 
 CHUNK_ROWS = 65_536
 CHUNK_BYTES = 64 * 1024 * 1024
-_MERGE_ROWS = CHUNK_ROWS // 2
+MERGE_ROWS = CHUNK_ROWS // 2
+"""Smaller batches are put together until they have so many rows."""
 
 
 class TypedFile:
-    """Writes chunks of final columns. What is on disk is whole only after `close`."""
+    """Writes chunks of final columns. What is on disk is whole only after the ``with`` block."""
 
-    def __init__(self, path: Path, fields: Sequence[pa.Field]) -> None:
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._schema = pa.schema([])
+        self._writer: pq.ParquetWriter | None = None
+
+    def open(self, fields: Sequence[pa.Field]) -> None:
+        """Begin the file, once the columns after the two geometries are known."""
         geometry = [pa.field(name, pa.binary()) for name in (GEOMETRY_COLUMN, WEBMERCATOR_COLUMN)]
         self._schema = pa.schema([*geometry, *fields])
         # A scratch file for one machine: LZ4 and no dictionaries write three times as fast.
         self._writer = pq.ParquetWriter(
-            path, self._schema, compression="lz4", use_dictionary=False, write_statistics=False
-        )
+            self._path, self._schema, compression="lz4", use_dictionary=False,
+            write_statistics=False,
+        )  # fmt: skip
 
     def write(self, arrays: Sequence[pa.Array]) -> None:
         """Append one chunk: both geometries, then the columns."""
+        assert self._writer is not None  # noqa: S101  # opened before
         self._writer.write_batch(pa.RecordBatch.from_arrays(list(arrays), schema=self._schema))
-
-    def close(self) -> None:
-        self._writer.close()
 
     def __enter__(self) -> TypedFile:
         return self
@@ -43,7 +49,8 @@ class TypedFile:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.close()
+        if self._writer is not None:
+            self._writer.close()
 
 
 def chunked(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -53,7 +60,7 @@ def chunked(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for part in _split(batch):
             small.append(part)
             rows, size = sum(map(len, small)), sum(piece.nbytes for piece in small)
-            if rows >= _MERGE_ROWS or size >= CHUNK_BYTES:
+            if rows >= MERGE_ROWS or size >= CHUNK_BYTES:
                 yield _merge(small)
                 small = []
     if small:

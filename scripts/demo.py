@@ -31,7 +31,6 @@ LIVE_INTERVAL_SECONDS = 5
 ONCE_INTERVAL_SECONDS = 3600
 """Longer than the demo lasts: with ``--once`` the only refresh is the one that is asked for."""
 
-
 INTERRUPTED = 130
 """Exit code of a round that was not finished, as shells have it."""
 

@@ -77,6 +77,12 @@ def test_every_error_code_has_a_heading() -> None:
     assert {heading.split()[0] for heading in _headings("errors.md")} == codes
 
 
+def test_every_decision_is_in_the_index() -> None:
+    records = {path.name for path in ROOT.glob("docs/decisions/[0-9]*.md")}
+    index = (ROOT / "docs" / "decisions" / "README.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"\]\(([0-9][^)]+)\)", index)) == records
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_lead_somewhere(page: Path) -> None:
     text = page.read_text(encoding="utf-8")

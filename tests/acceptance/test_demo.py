@@ -15,7 +15,7 @@ import pytest
 
 DEMO = Path(__file__).resolve().parents[2] / "scripts" / "demo.py"
 FORMATS = {"CSV", "GeoJSON", "Shapefile", "XLSX", "GPKG", "KML"}
-LONGEST_SECONDS = 120.0
+LONGEST_SECONDS = 300.0
 
 
 @pytest.fixture

@@ -11,8 +11,6 @@ Other fixtures live in ``tests/support/``, one module per subject.
 from __future__ import annotations
 
 import itertools
-import shutil
-import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -49,17 +47,11 @@ _numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
-def cluster() -> Iterator[LocalCluster]:
+def cluster(session_dir: Path) -> Iterator[LocalCluster]:
     """A private cluster; its database ``synctables`` is migrated and left alone: the template."""
-    data_dir = Path(
-        tempfile.mkdtemp(prefix="stc-", dir="/tmp")
-    )  # short: a socket's path is limited
-    try:
-        with LocalCluster(data_dir, server_settings=_QUICK_AND_UNSAFE) as running:
-            migrate(running.database_url)
-            yield running
-    finally:
-        shutil.rmtree(data_dir)
+    with LocalCluster(session_dir, server_settings=_QUICK_AND_UNSAFE) as running:
+        migrate(running.database_url)
+        yield running
 
 
 @pytest.fixture
@@ -100,9 +92,11 @@ def clone_database(cluster: LocalCluster) -> Iterator[str]:
     """The URL of a fresh, migrated database, dropped with the block."""
     name = f"test_{next(_numbers)}"
     with psycopg.connect(cluster.superuser_url(), autocommit=True) as superuser:
+        can_choose = superuser.info.server_version >= 150000
+        strategy = sql.SQL("STRATEGY file_copy" if can_choose else "")
         superuser.execute(
-            sql.SQL("CREATE DATABASE {} TEMPLATE {} OWNER {}").format(
-                sql.Identifier(name), sql.Identifier(_OWNER), sql.Identifier(_OWNER)
+            sql.SQL("CREATE DATABASE {} TEMPLATE {} OWNER {} {}").format(
+                sql.Identifier(name), sql.Identifier(_OWNER), sql.Identifier(_OWNER), strategy
             )
         )
         try:

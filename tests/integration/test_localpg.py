@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import stat
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +18,7 @@ from psycopg import errors
 from synctables.errors import ConfigurationError
 from synctables.localpg import LocalCluster, find_binaries, local_database_url
 from synctables.localpg.directory import DatabaseUser, DataDirectory
+from tests.support.scratch import short_directory
 
 AS_ROOT = os.geteuid() == 0
 QUICK = {"fsync": "off", "shared_buffers": "16MB"}
@@ -33,22 +32,12 @@ os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
-@pytest.fixture
-def short_dir() -> Iterator[Path]:
-    """A new directory with a path short enough for a socket, open to other users."""
-    place = Path(tempfile.mkdtemp(prefix="stl-", dir="/tmp"))
-    place.chmod(0o755)
-    yield place
-    shutil.rmtree(place)
-
-
 @pytest.fixture(scope="module")
 def made_dir() -> Iterator[Path]:
     """A data directory whose cluster exists; every test here leaves it stopped and whole."""
-    place = Path(tempfile.mkdtemp(prefix="stl-", dir="/tmp"))
-    quick(place).start_and_stop()
-    yield place
-    shutil.rmtree(place)
+    with short_directory() as place:
+        quick(place).start_and_stop()
+        yield place
 
 
 class quick(LocalCluster):  # noqa: N801 - reads as a call

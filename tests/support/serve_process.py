@@ -157,8 +157,11 @@ class ServeProcess:
         return f"serve {what}:\n{self.log.read_text()[-4000:]}"
 
     def _find_worker(self) -> psutil.Process | None:
-        children = psutil.Process(self.process.pid).children()
-        return next((child for child in children if "worker" in child.cmdline()), None)
+        for child in psutil.Process(self.process.pid).children():
+            with suppress(psutil.Error):  # it may have ended just now
+                if "worker" in child.cmdline():
+                    return child
+        return None
 
 
 @pytest.fixture

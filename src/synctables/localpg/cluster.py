@@ -90,11 +90,7 @@ class LocalCluster:
             undo.enter_context(exclusive(self.directory))
             undo.callback(self._stop_postmaster)
             self._bring_up(user)
-            create_database(
-                self.directory,
-                superuser_url=self.superuser_url(),
-                superuser_url_in_database=self.superuser_url(database=OWNER),
-            )
+            self._create_database()
             self._running = undo.pop_all()
 
     def stop(self) -> None:
@@ -129,6 +125,19 @@ class LocalCluster:
             raise ConfigurationError(
                 f"The private PostgreSQL cluster did not start. {self._end_of_log()}"
             )
+
+    def _create_database(self) -> None:
+        try:
+            create_database(
+                self.directory,
+                superuser_url=self.superuser_url(),
+                superuser_url_in_database=self.superuser_url(database=OWNER),
+            )
+        except psycopg.OperationalError as error:  # ended in the meantime, or its disk is full
+            raise ConfigurationError(
+                f"The private PostgreSQL cluster could not be prepared ({error}). "
+                f"{self._end_of_log()}"
+            ) from error
 
     def _becomes_ready(self, postmaster: Postmaster) -> bool:
         """Wait until it accepts connections; False when it ends instead.

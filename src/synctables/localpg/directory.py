@@ -33,7 +33,9 @@ from synctables.errors import ConfigurationError
 SOCKET_PORT = 5432  # only a part of the socket's file name: TCP is off
 LONGEST_SOCKET_PATH = 107  # bytes; sockaddr_un.sun_path holds 108 with its closing NUL
 
-_OURS = frozenset({"postgres", "postgres.new", "run", "secrets", "serve.lock", "workspaces"})
+_OURS = frozenset(
+    {"local.json", "postgres", "postgres.new", "run", "secrets", "serve.lock", "workspaces"}
+)
 
 
 def default_data_dir() -> Path:

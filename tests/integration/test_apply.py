@@ -303,7 +303,8 @@ async def test_a_trigger_that_swallows_rows_is_named(
 ) -> None:
     before = await create(connection, account, make_layer(TYPES, CITIES))
     await connection.execute(
-        "CREATE FUNCTION alice.ignore() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'"
+        "CREATE FUNCTION alice.ignore() RETURNS trigger"
+        " LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'"
     )
     await connection.execute(
         "CREATE TRIGGER keep BEFORE DELETE ON alice.cities"

@@ -38,8 +38,8 @@ _LIVE_ROWS = sql.Identifier("pg_temp", "live_rows")
 
 # Columns of ours beside the file's carry a "#", which no column name of a table has.
 # Each row's text form names every value exactly: NULL and '' differ, floats print their shortest
-# round-trip form, geometries print as hex EWKB. md5 only makes it short; it guards nothing.
-_SIGNATURE = "md5(ROW({columns})::text)::uuid"
+# round-trip form, geometries print as hex EWKB. A hash that a file cannot be made to collide with.
+_SIGNATURE = "sha256(convert_to(ROW({columns})::text, 'UTF8'))"
 
 _READ_LIVE_ROWS = """
 CREATE TEMPORARY TABLE live_rows ON COMMIT DROP AS
@@ -141,7 +141,7 @@ async def _send_new_rows(
 ) -> None:
     await connection.execute(
         sql.SQL(
-            'CREATE TEMPORARY TABLE new_rows ("#position" bigint, "#signature" uuid,'
+            'CREATE TEMPORARY TABLE new_rows ("#position" bigint, "#signature" bytea,'
             " {} geometry(Geometry, 4326), {} geometry(Geometry, 3857){}) ON COMMIT DROP"
         ).format(
             sql.Identifier(GEOMETRY_COLUMN),

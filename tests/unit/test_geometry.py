@@ -13,8 +13,8 @@ import shapely
 from shapely import wkt
 
 from synctables.errors import InvalidGeometriesError, UnknownSridError
-from synctables.importer.infer.geometry import MAX_LATITUDE, webmercator
 from synctables.importer.infer.geometry_text import shapes_of_texts
+from synctables.importer.infer.projection import MAX_LATITUDE, webmercator
 from synctables.importer.model import Column, ColumnType, ReadOptions
 from tests.support.inferring import Inferred, infer_columns
 
@@ -251,6 +251,12 @@ def test_ewkb_and_ewkt_are_reprojected_by_their_own_srid() -> None:
     inferred = infer_columns({"the_geom": texts})
     for shape in shapely.from_wkb(inferred.values("the_geom")):
         assert (shape.x, shape.y) == pytest.approx((-3.70682, 40.37843), abs=1e-5)
+
+
+def test_values_that_name_their_coordinate_system_may_lie_beyond_the_antimeridian() -> None:
+    inferred = infer_columns({"the_geom": ["SRID=4326;POINT(190 5)"]})
+    assert inferred.shapes() == ["POINT (190 5)"]
+    assert inferred.decision("coordinate system") == "EPSG:4326: as each value says"
 
 
 def test_values_that_are_no_shapes_become_null_and_are_counted() -> None:

@@ -6,8 +6,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from synctables.importer.infer.geometry import Coordinates
 from synctables.importer.infer.parsed import cast_or_none
+from synctables.importer.infer.projection import Coordinates
 
 # reference.md 3.6; the first name of a list that the file has is taken.
 LATITUDE_NAMES = (

@@ -3,28 +3,29 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
-import pyproj
 import shapely
 from numpy.typing import NDArray
 
 from synctables.errors import UnknownSridError
-from synctables.importer.infer.report import EXAMPLE_COUNT, Misfits, shorten
+from synctables.importer.infer.points import Points, point_columns
+from synctables.importer.infer.projection import (
+    WEBMERCATOR,
+    WGS84,
+    Coordinates,
+    crs_name,
+    transform_to_degrees,
+    webmercator,
+)
+from synctables.importer.infer.report import EXAMPLE_COUNT, Misfits
 from synctables.importer.model import GEOMETRY_COLUMN, Decision
 
 Shapes: TypeAlias = NDArray[Any]
 """shapely geometries or None, in an object array."""
-Coordinates: TypeAlias = NDArray[np.float64]
-
-WGS84 = 4326
-WEBMERCATOR = 3857
-MAX_LATITUDE = 85.0511287798066
-"""Where webmercator's square ends: beyond it latitudes are clamped, since 90° is infinitely far."""
-_EARTH_RADIUS_METRES = 6_378_137.0
+_POINT = 0
 _POLYGONAL = (3, 6)
 _TYPE_NAMES = {
     0: "Point",
@@ -38,25 +39,13 @@ _TYPE_NAMES = {
 }
 
 
-def webmercator(longitude: Coordinates, latitude: Coordinates) -> tuple[Coordinates, Coordinates]:
-    """Degrees to webmercator metres, defined and finite for every finite coordinate.
-
-    The same rule as in the database's trigger (refresh.md 13): the latitude is clamped to
-    ±`MAX_LATITUDE`; the longitude is left, so that shapes across the antimeridian stay whole.
-    """
-    clamped = np.radians(np.clip(latitude, -MAX_LATITUDE, MAX_LATITUDE))
-    x = np.radians(longitude) * _EARTH_RADIUS_METRES
-    y = np.log(np.tan(np.pi / 4 + clamped / 2)) * _EARTH_RADIUS_METRES
-    return x, y
-
-
 class GeometryWriter:
     """Turns chunks of shapes into the two geometry columns and counts what happened on the way."""
 
     def __init__(self, crs: str | None) -> None:
         """``crs``: as in `synctables.importer.model.Layer`. Raises UnknownSridError."""
         self._crs = crs
-        self._to_wgs84 = _transformer(crs)
+        self._to_wgs84 = transform_to_degrees(crs)
         self._types: set[str] = set()
         self._counts: Counter[str] = Counter()
 
@@ -90,7 +79,9 @@ class GeometryWriter:
         projected = self._projected(flat)
         placed = self._without_misplaced(projected, flat, misfits, first_row)
         if self._crs is None:
-            _refuse_out_of_range(placed, is_declared, first_row)
+            undeclared = placed if is_declared is None else placed[~is_declared]
+            rows = np.arange(len(placed)) if is_declared is None else np.flatnonzero(~is_declared)
+            _refuse_outside(shapely.bounds(undeclared), rows + first_row)
         valid = self._repaired(placed, misfits, first_row)
         present = valid[~shapely.is_missing(valid)]
         self._types.update(
@@ -99,12 +90,32 @@ class GeometryWriter:
         mercator = shapely.transform(valid, webmercator, interleaved=False)
         return _ewkb(valid, WGS84), _ewkb(mercator, WEBMERCATOR)
 
-    def decisions(self) -> tuple[Decision, ...]:
-        """What was decided about all shapes, for the report."""
+    def columns_of_points(
+        self, points: Points, *, first_row: int
+    ) -> tuple[pa.BinaryArray, pa.BinaryArray] | None:
+        """As `columns`, quickly; None if some point has no place on Earth."""
+        if self._to_wgs84 is not None:
+            x, y = self._to_wgs84(points.x, points.y)
+            points = Points(x=x, y=y, present=points.present)
+            if not (np.isfinite(x) & np.isfinite(y)).all():
+                return None
+        if self._crs is None:
+            rows = np.flatnonzero(points.present) + first_row
+            _refuse_outside(np.column_stack([points.x, points.y]), rows)
+        if len(points.x):
+            self._types.add(_TYPE_NAMES[_POINT])
+        return point_columns(points)
+
+    def decisions(self, *, named_by_values: bool = False) -> tuple[Decision, ...]:
+        """What was decided about all shapes, for the report.
+
+        ``named_by_values``: the values themselves name their coordinate systems.
+        """
+        reason = "as in the file" if self._crs else "the file names none; all are in range"
         crs = Decision(
             subject="coordinate system",
-            choice=_crs_name(self._crs),
-            reason="as in the file" if self._crs else "the file names none; all are in range",
+            choice=crs_name(self._crs) if self._crs else f"EPSG:{WGS84}",
+            reason="as each value says" if named_by_values else reason,
         )
         notes = (
             Decision(subject="geometry", choice=choice, reason=f"{count:,} shapes")
@@ -159,19 +170,17 @@ class GeometryWriter:
             self._counts[note] += count
 
 
-def _refuse_out_of_range(
-    shapes: Shapes, is_declared: NDArray[np.bool_] | None, first_row: int
-) -> None:
-    """Without a coordinate system shapes are in degrees only if all of them can be."""
-    bounds = shapely.bounds(shapes)
-    outside = (np.abs(bounds) > np.array([180, 90, 180, 90])).any(axis=1)
-    if is_declared is not None:
-        outside &= ~is_declared
-    if outside.any():
-        index = int(np.flatnonzero(outside)[0])
-        x, y = bounds[index][:2]
+def _refuse_outside(coordinates: Coordinates, rows: NDArray[np.intp]) -> None:
+    """Without a coordinate system shapes are in degrees only if all of them can be.
+
+    ``coordinates``: x and y pairs (bounds have two of them) of these ``rows`` of the file.
+    """
+    limits = np.tile([180.0, 90.0], coordinates.shape[1] // 2)
+    outside = np.flatnonzero((np.abs(coordinates) > limits).any(axis=1))
+    if len(outside):
+        x, y = coordinates[outside[0]][:2]
         raise UnknownSridError(
-            f"The file names no coordinate system, and row {first_row + index:,} lies at "
+            f"The file names no coordinate system, and row {rows[outside[0]]:,} lies at "
             f"{x:g}, {y:g}, which are no degrees."
         )
 
@@ -184,7 +193,7 @@ def reproject_by_srid(shapes: Shapes) -> tuple[Shapes, NDArray[np.bool_]]:
     srids = shapely.get_srid(shapes)
     degrees = shapes.copy()
     for srid in np.unique(srids[srids > 0]):
-        transform = _transformer(f"EPSG:{srid}")
+        transform = transform_to_degrees(f"EPSG:{srid}")
         if transform is not None:
             mask = srids == srid
             degrees[mask] = shapely.transform(shapes[mask], transform, interleaved=False)
@@ -205,33 +214,6 @@ def _has_nonfinite(shapes: Shapes) -> NDArray[np.bool_]:
     found = np.zeros(len(shapes), dtype=bool)
     found[indexes[~np.isfinite(coordinates).all(axis=1)]] = True
     return found
-
-
-def _transformer(
-    crs: str | None,
-) -> Callable[[Coordinates, Coordinates], tuple[Coordinates, Coordinates]] | None:
-    """The function from ``crs`` to degrees; None where the coordinates are degrees already."""
-    if crs is None:
-        return None
-    try:
-        source = pyproj.CRS.from_user_input(crs)
-        target = pyproj.CRS.from_epsg(WGS84)
-        if source.equals(target, ignore_axis_order=True):
-            return None
-        transformer = pyproj.Transformer.from_crs(source, target, always_xy=True)
-    except pyproj.exceptions.ProjError as error:
-        raise UnknownSridError(
-            f"The coordinate system of the file is unknown: {shorten(crs)}"
-        ) from error
-    return transformer.transform
-
-
-def _crs_name(crs: str | None) -> str:
-    if crs is None:
-        return "EPSG:4326"
-    source = pyproj.CRS.from_user_input(crs)
-    authority = source.to_authority()
-    return ":".join(authority) if authority else source.name
 
 
 def report_shapes(

@@ -21,7 +21,7 @@ from synctables.importer.infer.geometry import (
     reproject_by_srid,
 )
 from synctables.importer.infer.geometry_text import shapes_of_texts
-from synctables.importer.infer.points import point_columns
+from synctables.importer.infer.points import Points, point_columns, points_of_wkb
 from synctables.importer.infer.report import EXAMPLE_COUNT, Misfits
 from synctables.importer.infer.text_values import blank_as_null
 from synctables.importer.model import GEOMETRY_COLUMN, Decision, Layer, ReadOptions
@@ -129,6 +129,10 @@ class OwnGeometry:
         self, chunk: pa.RecordBatch, misfits: Misfits, *, first_row: int
     ) -> GeometryColumns:
         blobs = pc.cast(plain_array(chunk.column("geometry")), pa.binary())
+        points = points_of_wkb(blobs)
+        quick = points and self._writer.columns_of_points(points, first_row=first_row)
+        if quick:
+            return quick
         shapes = _shapes_of_wkb(blobs.to_numpy(zero_copy_only=False), misfits, first_row=first_row)
         return self._writer.columns(shapes, misfits, first_row=first_row)
 
@@ -169,7 +173,7 @@ class TextGeometry:
         self.consumed = frozenset({index})
         self._index, self._header = index, header
         self._writer = GeometryWriter(None)
-        self._value_count = self._shape_count = 0
+        self._value_count = self._shape_count = self._declared_count = 0
 
     @property
     def geometry_types(self) -> tuple[str, ...]:
@@ -190,6 +194,7 @@ class TextGeometry:
             misfits.add(GEOMETRY_COLUMN, "not a shape", cells, len(unread))
         self._value_count += sum(text is not None for text in texts)
         self._shape_count += int((~shapely.is_missing(shapes)).sum())
+        self._declared_count += int(is_declared.sum())
         return self._writer.columns(shapes, misfits, first_row=first_row, is_declared=is_declared)
 
     def rejection(self) -> str | None:
@@ -206,7 +211,8 @@ class TextGeometry:
             choice=f'from the field "{self._header}"',
             reason=f"{self._shape_count:,} of {self._value_count:,} values are shapes",
         )
-        return (source, *self._writer.decisions())
+        named_by_values = self._declared_count == self._shape_count > 0
+        return (source, *self._writer.decisions(named_by_values=named_by_values))
 
 
 class DegreesGeometry:
@@ -243,7 +249,7 @@ class DegreesGeometry:
             self._report_unread(header, cell, numbers, misfits, first_row)
         present = np.isfinite(latitude) & np.isfinite(longitude)
         self._point_count += int(present.sum())
-        return point_columns(longitude, latitude, present)
+        return point_columns(Points(x=longitude[present], y=latitude[present], present=present))
 
     def rejection(self) -> str | None:
         return self.refutation

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
@@ -149,8 +151,7 @@ class LayerWork:
                     file.open(self._fields(shapes))
                 is_whole = is_whole and shapes == self._shapes()
                 if is_whole:
-                    placed = geometry.columns(chunk.batch, misfits, first_row=chunk.first_row)
-                    file.write([*placed, *self._typed(chunk, workers)])
+                    file.write(self._finished(chunk, geometry, misfits, workers))
                 row_count += len(chunk.batch)
                 on_rows(row_count)
                 if geometry.refutation:
@@ -180,10 +181,19 @@ class LayerWork:
             yield Chunk(batch=batch, first_row=first_row, readings=tuple(readings))
             first_row += len(batch)
 
-    def _typed(self, chunk: Chunk, workers: Workers) -> Iterator[pa.Array]:
-        return workers.each(
-            lambda reader, reading: reader.typed(reading), self._readers, chunk.readings
-        )
+    def _finished(
+        self, chunk: Chunk, geometry: GeometryReader, misfits: Misfits, workers: Workers
+    ) -> list[pa.Array]:
+        """All columns of the typed file for one chunk, the two geometries first."""
+        work: list[Callable[[], Any]] = [
+            partial(geometry.columns, chunk.batch, misfits, first_row=chunk.first_row),
+            *(
+                partial(reader.typed, reading)
+                for reader, reading in zip(self._readers, chunk.readings, strict=True)
+            ),
+        ]
+        placed, *typed = workers.each(lambda part: part(), work)
+        return [*placed, *typed]
 
     def _shapes(self) -> tuple[Shape, ...]:
         return tuple(reader.shape for reader in self._readers)

@@ -212,12 +212,12 @@ def _contract(column_type: ColumnType, reason: str = "fits every value") -> Read
 @pytest.mark.parametrize(
     ("contract", "values", "column_type", "reason"),
     [
-        (T.TEXT, ["1", "2"], T.TEXT, "fits every value"),
-        (T.DOUBLE, ["1", "2"], T.DOUBLE, "fits every value"),
-        (T.NUMERIC, ["1", "2"], T.NUMERIC, "fits every value"),
-        (T.TIMESTAMPTZ, ["2024-01-01"], T.TIMESTAMPTZ, "fits every value"),
-        (T.BIGINT, ["", None], T.BIGINT, "fits every value"),
-        (T.JSONB, ["", None], T.JSONB, "fits every value"),
+        (T.TEXT, ["1", "2"], T.TEXT, "the table's type"),
+        (T.DOUBLE, ["1", "2"], T.DOUBLE, "the table's type"),
+        (T.NUMERIC, ["1", "2"], T.NUMERIC, "the table's type"),
+        (T.TIMESTAMPTZ, ["2024-01-01"], T.TIMESTAMPTZ, "the table's type"),
+        (T.BIGINT, ["", None], T.BIGINT, "the table's type"),
+        (T.JSONB, ["", None], T.JSONB, "the table's type"),
         (T.BIGINT, ["1", "1.5"], T.DOUBLE, 'widened from bigint: row 2 holds "1.5"'),
         (T.BIGINT, ["1", "1", "abc"], T.TEXT, 'widened from bigint: row 3 holds "abc"'),
         (T.BOOLEAN, ["t", "1"], T.TEXT, 'widened from boolean: row 2 holds "1"'),
@@ -246,7 +246,15 @@ def test_a_widening_is_among_the_decisions() -> None:
 def test_dates_that_were_settled_once_stay_settled() -> None:
     first = infer_values(["18/03/2015"])
     later = infer_values(["01/02/2015"], options=ReadOptions(contract=first.layer.columns))
-    assert later.layer.columns == first.layer.columns
+    assert later.columns["x"].type is T.DATE
+    assert later.values("x") == [dt.date(2015, 2, 1)]
+
+
+def test_settled_dates_are_remembered_through_a_version_without_any() -> None:
+    columns = infer_values(["18/03/2015"]).layer.columns
+    for values in ([""], ["2015-03-18"]):
+        columns = infer_values(values, options=ReadOptions(contract=columns)).layer.columns
+    later = infer_values(["01/02/2015"], options=ReadOptions(contract=columns))
     assert later.values("x") == [dt.date(2015, 2, 1)]
 
 

@@ -18,7 +18,7 @@ from synctables.importer.infer.json_values import canonical_array
 from synctables.importer.infer.parsed import Parsed
 from synctables.importer.infer.report import CellMisfits
 from synctables.importer.infer.text_values import arrow_type
-from synctables.importer.infer.types import Kind, Need, need_of_type
+from synctables.importer.infer.types import Kind, Need, kept_reason, need_of_type
 from synctables.importer.model import Column, ColumnType
 
 
@@ -52,7 +52,7 @@ class DeclaredColumn:
             name=self.plan.name,
             field=self.plan.field,
             type=self.shape.type,
-            reason=contract.reason if contract else "as the file declares",
+            reason=kept_reason(contract) if contract else "as the file declares",
         )
 
 

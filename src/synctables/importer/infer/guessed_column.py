@@ -27,6 +27,7 @@ from synctables.importer.infer.types import (
     date_order,
     is_ambiguous,
     join,
+    kept_reason,
     need_of_contract,
     provisional_type,
     type_of,
@@ -126,12 +127,10 @@ class GuessedColumn:
         if is_date and self.shape.order != YEAR_FIRST:
             return f"every date is written {self.shape.order}"
         if self.plan.contract is not None:
-            return self.plan.contract.reason
+            return kept_reason(self.plan.contract)
         if self._first is None:
             return "no values"
-        if not self._is_guessed:
-            return "text that is not guessed"
-        return self._reason_of_guess()
+        return self._reason_of_guess() if self._is_guessed else "text that is not guessed"
 
     def _reason_of_guess(self) -> str:
         if self._need.kind is Kind.MOMENT and is_ambiguous(self._need):

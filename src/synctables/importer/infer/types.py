@@ -195,6 +195,15 @@ def need_of_contract(column: Column) -> Need:
     return need
 
 
+def kept_reason(contract: Column) -> str:
+    """Why a column has the type that it has: the table has it.
+
+    How its dates were settled is remembered (`need_of_contract`).
+    """
+    settled = next((order for order in (DAY_FIRST, MONTH_FIRST) if order in contract.reason), None)
+    return f"the table's type; every date is written {settled}" if settled else "the table's type"
+
+
 def widen(contract: ColumnType, needed: ColumnType, *, is_long: bool = False) -> ColumnType:
     """The least type that holds what ``contract`` held and what ``needed`` stands for.
 

@@ -360,6 +360,19 @@ def test_a_pin_overrides_the_contract_and_counts_every_misfit() -> None:
         (pa.nulls(2, pa.int64()), T.BIGINT, [None, None]),
         (pa.nulls(2), T.TEXT, [None, None]),
         (pa.array([dt.timedelta(seconds=5)], pa.duration("s")), T.TEXT, ["5"]),
+        (pa.array([[("k", 1)]], pa.map_(pa.string(), pa.int64())), T.JSONB, ['{"k": 1}']),
+        (
+            pa.array([[("k", 1), ("k", 2)]], pa.map_(pa.string(), pa.int64())),
+            T.JSONB,
+            ['[["k", 1], ["k", 2]]'],
+        ),
+        (pa.array([[b"\xff"]]), T.JSONB, ['["ff"]']),
+        (pa.array([86_400_000], pa.date64()), T.DATE, [dt.date(1970, 1, 2)]),
+        (
+            pa.array([(1, 2, 3)], pa.month_day_nano_interval()),
+            T.TEXT,
+            ["MonthDayNano(months=1, days=2, nanoseconds=3)"],
+        ),
     ],
 )
 def test_values_that_come_with_a_type_keep_it(
@@ -406,6 +419,24 @@ def test_nanoseconds_are_cut_and_counted() -> None:
     )
     (misfit,) = inferred.layer.misfits
     assert (misfit.count, misfit.reason, misfit.examples[0][0]) == (1, "cut to microseconds", 2)
+
+
+def test_times_of_day_are_cut_to_microseconds_and_counted() -> None:
+    inferred = infer_columns({"x": pa.array([1_001], pa.time64("ns"))}, file_format="gpkg")
+    assert inferred.values("x") == [dt.time(0, 0, 0, 1)]
+    assert inferred.layer.misfits[0].reason == "cut to microseconds"
+
+
+def test_timestamps_that_postgresql_cannot_hold_become_null_and_are_counted() -> None:
+    seconds = pa.array([10**17, -(10**17), 0], pa.timestamp("s"))
+    inferred = infer_columns({"x": seconds}, file_format="gpkg")
+    assert inferred.values("x") == [None, None, dt.datetime(1970, 1, 1, tzinfo=UTC)]
+    assert inferred.layer.misfits[0].count == 2
+
+
+def test_a_pin_for_a_column_that_is_not_there_is_noted() -> None:
+    inferred = infer_values(["1"], options=ReadOptions(column_types={"y": T.TEXT}))
+    assert inferred.decision("pinned type of y") == "not applied: the file has no such column"
 
 
 def test_nul_characters_are_removed_and_counted() -> None:

@@ -68,6 +68,20 @@ def vanished_columns(
     )
 
 
+def idle_pins(plans: Sequence[ColumnPlan], pinned: dict[str, ColumnType]) -> tuple[Decision, ...]:
+    """One decision for each pinned type whose column the file does not have."""
+    present = {plan.name for plan in plans}
+    return tuple(
+        Decision(
+            subject=f"pinned type of {name}",
+            choice="not applied",
+            reason="the file has no such column",
+        )
+        for name in pinned
+        if name not in present
+    )
+
+
 def _new_names(fields: Sequence[Field], new: Sequence[int], *, taken: list[str]) -> tuple[str, ...]:
     headers = [fields[index].name or f"field_{index + 1}" for index in new]
     return column_names(headers, taken=taken)

@@ -15,6 +15,9 @@ from synctables.importer.model import ColumnType
 _TYPE_MARK = b"synctables:type"
 _EXTENSION_MARK = b"ARROW:extension:name"
 _MOMENT = pa.timestamp("us", "UTC")
+_PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
+_FIRST_SECOND = -210_866_803_200  # 4714-11-24 BC, PostgreSQL's first timestamp
+_LAST_SECOND = 9_223_371_331_199  # 294246-12-31, the last year that both it and Arrow hold
 
 
 def declared_type(field: pa.Field) -> ColumnType:
@@ -88,7 +91,11 @@ def text_array(array: pa.Array) -> pa.StringArray:
     if pa.types.is_floating(arrow):
         texts = pc.cast(pc.cast(array, pa.float64()), pa.string())
         return pc.replace_substring_regex(texts, r"\.0\z", "")
-    return pc.cast(array, pa.string())
+    try:
+        return pc.cast(array, pa.string())
+    except pa.ArrowNotImplementedError:
+        texts = [None if value is None else str(value) for value in array.to_pylist()]
+        return pa.array(texts, pa.string())
 
 
 def _moment_texts(array: pa.Array) -> pa.StringArray:
@@ -99,24 +106,58 @@ def _moment_texts(array: pa.Array) -> pa.StringArray:
 
 def json_array(array: pa.Array) -> pa.StringArray:
     """Nested values as JSON text."""
-    return pa.array([_json_text(value) for value in array.to_pylist(maps_as_pydicts="lossy")])
+    return pa.array([_json_text(value) for value in array], pa.string())
 
 
-def _json_text(value: Any) -> str | None:
-    if value is None:
+def _json_text(value: pa.Scalar) -> str | None:
+    if not value.is_valid:
         return None
-    return json.dumps(value, ensure_ascii=False, default=str)
+    try:
+        plain = value.as_py(maps_as_pydicts="strict")
+    except KeyError:  # a map with the same key twice is kept as a list of pairs
+        plain = value.as_py()
+    return json.dumps(plain, ensure_ascii=False, default=_json_word)
+
+
+def _json_word(value: Any) -> str:
+    return value.hex() if isinstance(value, bytes) else str(value)
 
 
 def moment_array(array: pa.Array, misfits: CellMisfits | None = None) -> pa.Array:
-    """Timestamps of any unit and zone as microseconds in UTC; without a zone they are UTC."""
+    """Timestamps of any unit and zone as microseconds in UTC; without a zone they are UTC.
+
+    What PostgreSQL cannot hold becomes NULL; nanoseconds are cut. Both are reported.
+    """
+    unit = array.type.unit
     if array.type.tz is None:
-        array = pc.cast(array, pa.timestamp(array.type.unit, "UTC"))
-    moments = pc.cast(array, _MOMENT, safe=False)
-    if misfits is not None and array.type.unit == "ns":
-        is_cut = pc.not_equal(pc.cast(moments, array.type), array)
+        array = pc.cast(array, pa.timestamp(unit, "UTC"))
+    counts, per_second = pc.cast(array, pa.int64()), _PER_SECOND[unit]
+    is_outside = pc.or_(
+        pc.less(counts, _bounded(_FIRST_SECOND * per_second)),
+        pc.greater(counts, _bounded(_LAST_SECOND * per_second)),
+    )
+    if misfits is not None:
+        _report(misfits, "outside the range of timestamps", is_outside, array)
+    held = pc.if_else(is_outside, pa.scalar(None, array.type), array)
+    moments = pc.cast(held, _MOMENT, safe=False)
+    if misfits is not None and unit == "ns":
+        is_cut = pc.not_equal(pc.cast(moments, array.type), held)
         _report(misfits, "cut to microseconds", is_cut, array)
     return moments
+
+
+def _bounded(count: int) -> pa.Scalar:
+    """The nearest number that 64 bits hold."""
+    return pa.scalar(max(-(2**63), min(2**63 - 1, count)), pa.int64())
+
+
+def time_array(array: pa.Array, misfits: CellMisfits) -> pa.Array:
+    """Times of day of any unit as microseconds; nanoseconds are cut and reported."""
+    times = pc.cast(array, pa.time64("us"), safe=False)
+    if array.type == pa.time64("ns"):
+        is_cut = pc.not_equal(pc.cast(times, array.type), array)
+        _report(misfits, "cut to microseconds", is_cut, array)
+    return times
 
 
 def float_array(array: pa.Array) -> pa.DoubleArray:

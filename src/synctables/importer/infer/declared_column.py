@@ -13,6 +13,7 @@ from synctables.importer.infer.convert import (
     moment_array,
     plain_array,
     text_array,
+    time_array,
 )
 from synctables.importer.infer.json_values import canonical_array
 from synctables.importer.infer.parsed import Parsed
@@ -44,7 +45,9 @@ class DeclaredColumn:
             return moment_array(values, reading.misfits)
         if pa.types.is_floating(values.type):
             return float_array(values)
-        return pc.cast(values, self.shape.arrow)
+        if pa.types.is_time(values.type):
+            return time_array(values, reading.misfits)
+        return pc.cast(values, self.shape.arrow, safe=not pa.types.is_date64(values.type))
 
     def column(self) -> Column:
         contract = self.plan.contract

@@ -17,7 +17,12 @@ from typing import Any
 import pyarrow as pa
 
 from synctables.importer.infer.column_reader import ColumnReader, Reading, Shape
-from synctables.importer.infer.columns import ColumnPlan, plan_columns, vanished_columns
+from synctables.importer.infer.columns import (
+    ColumnPlan,
+    idle_pins,
+    plan_columns,
+    vanished_columns,
+)
 from synctables.importer.infer.convert import declared_type, needs_digits
 from synctables.importer.infer.declared_column import DeclaredColumn
 from synctables.importer.infer.geometry_sources import (
@@ -136,6 +141,7 @@ class LayerWork:
                 *outcome.geometry.decisions(),
                 *self._widenings(),
                 *vanished_columns(self._plans, self._options.contract),
+                *idle_pins(self._plans, self._options.column_types),
             ),
         )
 

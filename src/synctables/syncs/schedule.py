@@ -18,11 +18,10 @@ SPREAD_SHARE = 1 / 15
 def next_slot(due_at: datetime, interval: timedelta, now: datetime) -> datetime:
     """The first slot after ``now``, counted in whole intervals from the slot that was due.
 
-    A run that was forced before its slot leaves the slot where it was.
+    A run that was forced before its slot leaves the slot where it was, unless failures had moved it
+    further away than one interval.
     """
-    if due_at > now:
-        return due_at
-    missed = math.floor((now - due_at) / interval)
+    missed = (now - due_at) // interval  # negative while the slot is ahead
     return due_at + (missed + 1) * interval
 
 

@@ -276,3 +276,26 @@ async def test_another_way_to_read_makes_another_table_of_an_unchanged_source(
     pinned, _ = await desk.force(sync.id)
     assert [column.type for column in pinned.contract] == [ColumnType.TEXT]
     assert await desk.rows("SELECT code FROM a ORDER BY 1") == [("1",), ("2",)]
+
+
+async def test_another_way_to_read_counts_even_when_it_is_chosen_during_a_run(
+    desk: Desk, file_server: FileServer
+) -> None:
+    url = file_server.put("/a.csv", b"code\n1\n2\n", etag='"v1"', hold_after_bytes=2)
+    sync, run_id = await desk.add_only(url)
+    await asyncio.to_thread(file_server.wait_until_held, "/a.csv")
+    async with desk.pool.connection() as connection:
+        await update_sync(
+            connection,
+            account_id=desk.account.id,
+            sync_id=sync.id,
+            changes=SyncChanges(type_guessing=False),
+            limits=desk.limits,
+        )
+    file_server.release("/a.csv")
+    await desk.wait_for(run_id)
+    assert (await desk.sync(sync.id)).version.etag is None
+
+    file_server.put("/a.csv", b"code\n1\n2\n", etag='"v1"')
+    again, run = await desk.force(sync.id)
+    assert (run.http_status, again.version.etag) == (200, '"v1"')

@@ -74,6 +74,13 @@ class SyncOptions:
     max_row_loss: float = DEFAULT_MAX_ROW_LOSS
     on_empty: OnEmpty = OnEmpty.REFUSE
 
+    def reads_like(self, other: SyncOptions) -> bool:
+        """Whether both make the same table of the same file."""
+        return all(getattr(self, name) == getattr(other, name) for name in _READ_OPTIONS)
+
+
+_READ_OPTIONS = ("type_guessing", "quoted_fields_guessing", "layer", "column_types")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Sync:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -82,7 +82,7 @@ async def record_outcome(
     if run.sync_id is not None:
         sync = await repository.get_sync(connection, run.sync_id, for_update=True)
         if sync is not None:
-            await _update_sync(connection, sync, outcome, now)
+            await _update_sync(connection, sync, _as_read_now(outcome, run, sync), now)
     await _finish_run(connection, run, outcome, now)
     await delete_upload(connection, run.id)
     await repository.append_log(
@@ -110,6 +110,17 @@ async def abandon_runs(connection: Connection, sync: Sync, *, now: datetime) -> 
         if run is not None:
             await _finish_run(connection, run, outcome, now)
             await connection.execute("DELETE FROM fences WHERE run_id = %s", [run.id])
+
+
+def _as_read_now(outcome: Outcome, run: Run, sync: Sync) -> Outcome:
+    """The outcome without its version where the options of reading were changed during the run.
+
+    The next run then reads the source anew, as it would after a change between two runs.
+    """
+    if not outcome.is_success or run.options.reads_like(sync.options):
+        return outcome
+    modified_at = outcome.version.modified_at if outcome.version else None
+    return replace(outcome, version=SourceVersion(modified_at=modified_at))
 
 
 async def _update_sync(connection: Connection, sync: Sync, outcome: Outcome, now: datetime) -> None:

@@ -33,7 +33,6 @@ from synctables.syncs.schedule import force_refusal, spread_seconds
 from synctables.syncs.uploads import store_upload
 
 LONGEST_INTERVAL_SECONDS = 2**31 - 1
-READ_OPTIONS = ("type_guessing", "quoted_fields_guessing", "layer", "column_types")
 PENDING_IMPORTS_SHOWN_FOR = timedelta(days=1)
 
 
@@ -180,7 +179,7 @@ async def update_sync(
         run_at=run_at,
         spread_seconds=spread_seconds(sync_id, timedelta(seconds=options.interval_seconds)),
     )
-    if any(getattr(options, name) != getattr(sync.options, name) for name in READ_OPTIONS):
+    if not options.reads_like(sync.options):
         await repository.forget_version(connection, sync_id)
     return await find_sync(connection, account_id=account_id, sync_id=sync_id)
 

@@ -8,7 +8,11 @@ worker's side of the conversation is `sandbox`.
 
     {"call": "enter", "arguments": {"workspace": …, "memory_bytes": …, …}}   first, once
     {"call": "unpack" | "read" | "infer", "arguments": {…}}                  then these
-    ← {"hello": {…}}  {"progress": {…}}*  {"value": …} | {"error": {"class": …, "message": …}}
+    {"call": "ping", "arguments": {}}                                        while it waits
+    ← {"ready": true}                                                        imports are done
+    ← {"hello": {…}}                                                         to enter
+    ← {"pong": true}                                                         to ping
+    ← {"progress": {…}}* and {"value": …} or {"error": {"class": …, "message": …}}
 """
 
 from __future__ import annotations
@@ -36,12 +40,14 @@ def main() -> None:
     _say(answers, {"ready": True})
     for line in sys.stdin:
         command = json.loads(line)
-        arguments = command["arguments"]
-        if command["call"] == "enter":
-            measures |= _enter(arguments, parent_pid)
-            _say(answers, {"hello": measures})
+        name, arguments = command["call"], command["arguments"]
+        if name == "ping":
+            answer = {"pong": True}
+        elif name == "enter":
+            answer = {"hello": measures | _enter(arguments, parent_pid)}
         else:
-            _say(answers, _answer(calls[command["call"]], arguments, answers))
+            answer = _answer(calls.get(name, _unknown), arguments, answers)
+        _say(answers, answer)
 
 
 def _take_stdout() -> IO[str]:
@@ -77,6 +83,10 @@ def _answer(call: Callable[..., Any], arguments: Arguments, answers: IO[str]) ->
         traceback.print_exc()
         name, message = _name_error(error)
         return {"error": {"class": name, "message": message}}
+
+
+def _unknown(_: Arguments, __: Progress) -> None:
+    raise ValueError("no such call")
 
 
 def _name_error(error: Exception) -> tuple[str, str]:

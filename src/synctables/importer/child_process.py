@@ -57,10 +57,6 @@ class ChildProcess:
         return child
 
     @property
-    def is_alive(self) -> bool:
-        return self._process.returncode is None
-
-    @property
     def pid(self) -> int:
         return self._process.pid
 
@@ -86,6 +82,13 @@ class ChildProcess:
             pass  # what ended it is told by the answer that does not come
         return await self._next_answer(on_progress)
 
+    async def answers(self) -> bool:
+        """Whether the child still lives and listens."""
+        try:
+            return await self.ask("ping", {}, on_progress=None) == {"pong": True}
+        except RunError:
+            return False
+
     async def kill(self) -> None:
         """End the child and all that it started, and wait until it is gone."""
         if self._watch is not None:
@@ -97,6 +100,10 @@ class ChildProcess:
             await asyncio.wait_for(self._drain, 1)
         if self._process.stdin is not None:
             self._process.stdin.close()
+
+    @property
+    def _is_running(self) -> bool:
+        return self._process.returncode is None
 
     async def _next_answer(self, on_progress: OnProgress | None) -> dict[str, Any]:
         while True:
@@ -122,7 +129,7 @@ class ChildProcess:
 
     async def _explain_end(self) -> RunError:
         """Why the child stopped answering, as the error of the run."""
-        if not self.is_alive or self._process.stdout is None or self._process.stdout.at_eof():
+        if not self._is_running or self._process.stdout is None or self._process.stdout.at_eof():
             with suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(self._process.wait(), 2)
         if self._verdict is not None:
@@ -140,7 +147,7 @@ class ChildProcess:
         deadline = loop.time() + seconds
         process = psutil.Process(self.pid)
         with suppress(psutil.Error, ProcessLookupError):
-            while self.is_alive:
+            while self._is_running:
                 if loop.time() >= deadline:
                     self._verdict = _timeout()
                 elif process.memory_info().rss > memory_bytes:

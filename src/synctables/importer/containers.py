@@ -13,13 +13,15 @@ from typing import Literal
 Container = Literal["zip", "tar", "gz"]
 
 _TAR_BLOCK = 512
+EMPTY_ZIP = b"PK\x05\x06"
+"""A zip that begins with the end of its directory; libarchive takes it for broken."""
 
 
 def identify_container(path: Path) -> Container | None:
     """Which archive ``path`` is, or None where it is to be read as it is."""
     with path.open("rb") as file:
         head = file.read(_TAR_BLOCK)
-    if head.startswith((b"PK\x03\x04", b"PK\x05\x06", b"PK00PK\x03\x04")):
+    if head.startswith((b"PK\x03\x04", EMPTY_ZIP, b"PK00PK\x03\x04")):
         return None if is_office_file(path) else "zip"
     if head.startswith(b"\x1f\x8b"):
         return "gz"

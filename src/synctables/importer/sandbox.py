@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+import structlog
 from pydantic import TypeAdapter, ValidationError
 
 from synctables import errors
@@ -23,6 +24,8 @@ from synctables.importer.model import Layers, Limits, ReadOptions, Typed, Unpack
 from synctables.importer.workspace import give_to_sandbox, inside
 
 T = TypeVar("T")
+LOG_TAIL = 4_000
+log = structlog.get_logger(__name__)
 OnProgress = Callable[[dict[str, object]], None]
 
 _fetched = TypeAdapter(Fetched)
@@ -56,11 +59,17 @@ class Spare:
         if self._next is None:
             self._next = asyncio.create_task(ChildProcess.start())
 
+    async def peek(self) -> ChildProcess:
+        """The waiting child, left where it is."""
+        self.prepare()
+        assert self._next is not None  # noqa: S101 - for the type checker
+        return await self._next
+
     async def take(self) -> ChildProcess:
         """A ready child: the spare one if it still lives, else a new one."""
         waiting, self._next = self._next, None
         child = await waiting if waiting else await ChildProcess.start()
-        if not child.is_alive:
+        if not await child.answers():
             await child.kill()
             child = await ChildProcess.start()
         self.prepare()
@@ -100,11 +109,14 @@ class Sandbox:
         child = await (spare.take() if spare else ChildProcess.start())
         try:
             sandbox = cls(child, workspace, on_progress)
-            child.watch(memory_bytes=limits.memory_bytes, seconds=limits.seconds)
-            await sandbox._enter(limits)
+            sandbox.measures = await _enter(child, workspace, limits)
             yield sandbox
         finally:
             await child.kill()
+
+    @property
+    def pid(self) -> int:
+        return self._child.pid
 
     @property
     def log(self) -> str:
@@ -150,27 +162,26 @@ class Sandbox:
             inside(layer.path, self._workspace)
         return typed
 
-    async def _enter(self, limits: SandboxLimits) -> None:
-        answer = await self._child.ask(
-            "enter",
-            {
-                "workspace": str(self._workspace),
-                "memory_bytes": limits.memory_bytes,
-                "seconds": limits.seconds,
-                "max_file_bytes": limits.max_file_bytes,
-            },
-            on_progress=None,
-        )
-        hello = answer.get("hello")
-        if not isinstance(hello, dict):
-            raise LoadError("The reader did not start.")
-        self.measures = {str(name)[:50]: str(value)[:200] for name, value in hello.items()}
-
     async def _call(self, name: str, **arguments: Any) -> Any:
-        answer = await self._child.ask(name, arguments, on_progress=self._on_progress)
-        if "error" in answer:
-            raise _to_error(answer["error"])
+        try:
+            answer = await self._child.ask(name, arguments, on_progress=self._on_progress)
+            if "error" in answer:
+                raise _to_error(answer["error"])
+        except LoadError as error:
+            log.warning("sandbox.failed", call=name, error=str(error), child=self.log[-LOG_TAIL:])
+            raise
         return answer.get("value")
+
+
+async def _enter(child: ChildProcess, workspace: Path, limits: SandboxLimits) -> dict[str, str]:
+    """Bind the child to the workspace and the limits; returns what confinement achieved."""
+    child.watch(memory_bytes=limits.memory_bytes, seconds=limits.seconds)
+    arguments = {"workspace": str(workspace), **asdict(limits)}
+    answer = await child.ask("enter", arguments, on_progress=None)
+    hello = answer.get("hello")
+    if not isinstance(hello, dict):
+        raise LoadError("The reader did not start.")
+    return {str(name)[:50]: str(value)[:200] for name, value in hello.items()}
 
 
 def _validate(adapter: TypeAdapter[T], value: Any) -> T:

@@ -1,6 +1,7 @@
 """unpack: a fetched file becomes members, one file on disk each.
 
-Archives are streamed through libarchive with one budget for all of them, nested ones included.
+ZIP and tar are streamed through libarchive, gzip through Python's own module (libarchive does not
+verify its checksum), with one budget for all of them, nested ones included.
 Nothing in an archive chooses a name on disk: member paths are made of numbers and a known
 suffix, so traversal, collisions, over-long and undecodable names cannot arise there; the name in
 the archive is kept in `Member.name`. What to skip is section 3.4 of the reference.
@@ -8,12 +9,15 @@ the archive is kept in `Member.name`. What to skip is section 3.4 of the referen
 
 from __future__ import annotations
 
+import gzip
 import os
 import re
 import shutil
-from collections.abc import Iterator
+import zlib
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -29,7 +33,7 @@ from synctables.errors import (
     FileTooBigError,
     PasswordProtectedError,
 )
-from synctables.importer.containers import Container, identify_container
+from synctables.importer.containers import EMPTY_ZIP, Container, identify_container
 from synctables.importer.model import Decision, Limits, Member, Unpacked
 
 BLOCK_BYTES = 256 * 1024
@@ -38,6 +42,11 @@ RATIO_FLOOR_BYTES = 64 * 1024 * 1024
 MAX_NESTING = 2
 """An archive inside an archive is unpacked, one inside that is not."""
 
+_FORMATS: dict[Container, tuple[str, str]] = {
+    # By its directory only: without that, a zip that was cut off would seem to be just smaller.
+    "zip": ("zip_seekable", "none"),
+    "tar": ("tar", "none"),
+}
 _SKIPPED_NAME = re.compile(r"readme.*\.txt$|.*readme\.txt$|version\.txt$|.*\.version\.txt$", re.I)
 _SAFE_SUFFIX = re.compile(r"\.[a-z0-9]{1,10}$")
 
@@ -89,7 +98,7 @@ def unpack(fetched: Fetched, *, into: Path, limits: Limits) -> Unpacked:
         return Unpacked(members=(_take_file(fetched, into=into, size=size),))
     members = _expand(fetched.path, fetched.file_name, container, budget, depth=1)
     if not members:
-        raise EmptyFileError("The archive holds no files.")
+        raise EmptyFileError("The archive holds no data file.")
     members.sort(key=lambda member: member.name)
     return Unpacked(members=tuple(members), decisions=tuple(_describe(container, members, budget)))
 
@@ -118,9 +127,34 @@ def _expand(
     path: Path, name: str, container: Container, budget: _Budget, *, depth: int
 ) -> list[Member]:
     """Members of one archive; archives among them are expanded in turn."""
-    members: list[Member] = []
-    folder = budget.into / str(budget.member_count)
-    names = _Numbers(folder)
+    names = _Numbers(budget.into / str(budget.member_count))
+    extract = _extract_gzip if container == "gz" else _extract_archive
+    members = extract(path, name, container, names, budget)
+    return [found for member in members for found in _expand_nested(member, budget, depth=depth)]
+
+
+def _extract_gzip(
+    path: Path, name: str, _: Container, names: _Numbers, budget: _Budget
+) -> list[Member]:
+    """The one file of a gzip, which is named like the gzip itself."""
+    budget.count_member()
+    inner = _strip_gz(name)
+    target = names.path_for(inner)
+    try:
+        with gzip.open(path) as file:
+            size = _write(iter(partial(file.read, BLOCK_BYTES), b""), target, budget)
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise DecompressionError(f"The gzip file is broken: {error}.") from error
+    return [Member(name=inner, path=target, size_bytes=size)]
+
+
+def _extract_archive(
+    path: Path, name: str, container: Container, names: _Numbers, budget: _Budget
+) -> list[Member]:
+    members = list[Member]()
+    with path.open("rb") as file:
+        if file.read(len(EMPTY_ZIP)) == EMPTY_ZIP:
+            return members
     with _reading(path, container) as archive:
         for entry in archive:
             budget.count_member()
@@ -129,9 +163,9 @@ def _expand(
                 budget.skipped_count += not entry.isdir
                 continue
             target = names.path_for(inner)
-            size = _write(entry, target, budget)
+            size = _write(_blocks(entry), target, budget)
             members.append(Member(name=inner, path=target, size_bytes=size))
-    return [found for member in members for found in _expand_nested(member, budget, depth=depth)]
+    return members
 
 
 def _expand_nested(member: Member, budget: _Budget, *, depth: int) -> list[Member]:
@@ -180,8 +214,6 @@ def _wanted_name(entry: Any, container: Container, *, outer: str) -> str | None:
 
     Raises `DecompressionError` for a path that leads out of the archive.
     """
-    if container == "gz":
-        return _strip_gz(outer)
     if entry.issym or entry.islnk or not entry.isreg:
         return None
     name = _decode(entry.pathname, container).replace("\\", "/")
@@ -211,10 +243,10 @@ def _strip_gz(name: str) -> str:
     return re.sub(r"\.tgz$", ".tar", base, flags=re.I)
 
 
-def _write(entry: Any, target: Path, budget: _Budget) -> int:
+def _write(blocks: Iterable[bytes | memoryview], target: Path, budget: _Budget) -> int:
     size = 0
     with target.open("xb") as file:
-        for block in _blocks(entry):
+        for block in blocks:
             budget.count_bytes(len(block))
             size += len(block)
             file.write(block)
@@ -235,8 +267,7 @@ def _blocks(entry: Any) -> Iterator[memoryview]:
 @contextmanager
 def _reading(path: Path, container: Container) -> Iterator[Any]:
     """An open archive; libarchive's complaints become ours."""
-    formats = {"zip": ("zip", "none"), "tar": ("tar", "none"), "gz": ("raw", "gzip")}
-    format_name, filter_name = formats[container]
+    format_name, filter_name = _FORMATS[container]
     try:
         with libarchive.file_reader(str(path), format_name, filter_name) as archive:
             yield archive

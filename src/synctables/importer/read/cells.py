@@ -82,11 +82,17 @@ def _to_array(cells: list[Any]) -> pa.Array:
     if kinds <= {float, int}:
         return pa.array([None if cell is None else float(cell) for cell in cells], pa.float64())
     if kinds == {datetime.date, datetime.datetime}:
-        return pa.array(cells, pa.timestamp("us"))
+        return pa.array([_to_moment(cell) for cell in cells], pa.timestamp("us"))
     kind = _TYPES.get(next(iter(kinds))) if len(kinds) == 1 else None
     if kind is not None:
         return pa.array(cells, kind)
     return pa.array([None if cell is None else render(cell) for cell in cells], pa.string())
+
+
+def _to_moment(cell: datetime.date | None) -> datetime.datetime | None:
+    if cell is None or isinstance(cell, datetime.datetime):
+        return cell
+    return datetime.datetime(cell.year, cell.month, cell.day)  # noqa: DTZ001 - a workbook has none
 
 
 def _cast(chunk: pa.Array, kind: pa.DataType) -> pa.Array:

@@ -103,7 +103,7 @@ def _make_well_formed(member: Member, path: Path, guess: Guess) -> _WellFormed:
 
 def _is_well_formed(path: Path, dialect: Dialect, width: int) -> bool:
     """Whether every record of the file has ``width`` cells and sound quotes."""
-    connection = connect()
+    connection = connect(path.parent)
     scan = _scan_sql(path, dialect, width, extra="store_rejects=true, rejects_limit=1")
     try:
         connection.sql(f"SELECT count(*) FROM {scan}").fetchall()  # noqa: S608
@@ -116,7 +116,7 @@ def _is_well_formed(path: Path, dialect: Dialect, width: int) -> bool:
 
 
 def _stream(path: Path, dialect: Dialect, width: int) -> Iterator[pa.RecordBatch]:
-    connection = connect()
+    connection = connect(path.parent)
     try:
         names = ", ".join(f"f{index}" for index in range(width))
         scan = _scan_sql(path, dialect, width)

@@ -70,6 +70,7 @@ SIDECARS = frozenset(
 _XML_NOISE = re.compile(
     r"\s*(?:<\?.*?\?>|<!--.*?-->|<!doctype[^>\[]*(?:\[.*?\])?[^>]*>)", re.S | re.I
 )
+_ANGLED_HEADER = re.compile(r"\s*<[^<>\n]*>\s*[,;\t|]")
 _ROOT = re.compile(r"\s*<(?:[\w.-]+:)?([A-Za-z_][\w.-]*)(?=[\s/>])")
 _XML_FORMATS = {"gpx": "a GPX file", "osm": "an OSM file", "FeatureCollection": "a GML file"}
 _GEOJSON_TYPES = frozenset(
@@ -162,7 +163,7 @@ def _describe_ole(head: bytes) -> UnsupportedFileError | PasswordProtectedError:
 def _detect_markup(member: Member, head: bytes, *, accept_html: bool) -> Format | None:
     """KML by its root element; any other page is refused."""
     text = _head_text(head)
-    if not text.lstrip().startswith("<"):
+    if not text.lstrip().startswith("<") or _ANGLED_HEADER.match(text):
         return None
     is_page = re.match(r"\s*<!doctype\s+html", text, re.I)
     while noise := _XML_NOISE.match(text):

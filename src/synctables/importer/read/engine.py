@@ -10,9 +10,9 @@ MEMORY = "400MB"
 """What DuckDB may hold before it spills into the workspace; parsing alone needs far less."""
 
 
-def connect() -> duckdb.DuckDBPyConnection:
-    """A fresh connection that can read below the current folder only (the workspace)."""
-    here = str(Path.cwd()).replace("'", "''")
+def connect(folder: Path) -> duckdb.DuckDBPyConnection:
+    """A fresh connection that can read and spill below ``folder`` only."""
+    here = str(folder.resolve()).replace("'", "''")
     connection = duckdb.connect(
         ":memory:",
         config={

@@ -8,6 +8,7 @@ stay text to guess: GDAL would cut them to milliseconds.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
@@ -37,7 +38,7 @@ from synctables.importer.read.arrow import JSON_MARK, convert, nested_only, targ
 from synctables.importer.read.gdal import allow_only
 from synctables.importer.read.kml import refuse_mere_link
 from synctables.importer.read.names import stem_of
-from synctables.importer.read.wkb import force_2d
+from synctables.importer.read.wkb import force_2d, has_more_dimensions
 
 BATCH_ROWS = 16_384
 
@@ -108,19 +109,20 @@ def _find_layer(
             f"The file has {len(fields)} columns; a table can have {limits.max_columns}."
         )
     stem = stem_of(member.name)
-    crs, dimensions = _crs(info["crs"]), str(info["geometry_type"]).removeprefix("2.5D ")
     layer = Layer(
         name=name or stem,
         member=member,
         format=kind,
         fields=tuple(fields),
         has_geometry=info["geometry_type"] is not None,
-        crs=crs,
+        crs=_crs(info["crs"]),
         details={"layer": name, "encoding": encoding, "row_id": row_id},
-        decisions=notes + _describe(info, crs, dimensions),
         table_name=stem if len(names) == 1 else f"{stem}_{name}",
     )
-    return _mark_nested(layer, info, offset=1 if row_id else 0)
+    layer.details["nested"] = _find_nested(layer, info, offset=1 if row_id else 0)
+    has_heights = _has_heights(layer, str(info["geometry_type"]))
+    decisions = notes + tuple(_describe(info, layer.crs, has_heights=has_heights))
+    return replace(layer, decisions=decisions)
 
 
 def _field(kind: Format, info: dict[str, Any], index: int) -> Field:
@@ -139,32 +141,47 @@ def _crs(found: str | None) -> str | None:
         return found
 
 
-def _describe(info: dict[str, Any], crs: str | None, geometry: str) -> tuple[Decision, ...]:
-    notes = list[Decision]()
-    if info["geometry_type"] is not None:
-        name = crs if crs and len(crs) < 30 else (crs or "unknown").split('"')[1:2]
-        choice = name if isinstance(name, str) else (name[0] if name else "unknown")
-        notes.append(Decision(subject="crs", choice=choice, reason="as the file says"))
-    if geometry.endswith((" Z", " M", " ZM")) or str(info["geometry_type"]).startswith("2.5D"):
-        reason = f"the file has {info['geometry_type']}; heights and measures are dropped"
+def _describe(info: dict[str, Any], crs: str | None, *, has_heights: bool) -> list[Decision]:
+    if info["geometry_type"] is None:
+        return []
+    reason = "as the file says" if crs else "the file does not say"
+    notes = [Decision(subject="crs", choice=_short_name(crs), reason=reason)]
+    if has_heights:
+        reason = "heights and measures of the file's geometries are dropped"
         notes.append(Decision(subject="geometry", choice="2D", reason=reason))
-    return tuple(notes)
+    return notes
 
 
-def _mark_nested(layer: Layer, info: dict[str, Any], *, offset: int) -> Layer:
-    """Tell nested values, which become jsonb, from columns of mixed scalars, which are text."""
+def _short_name(crs: str | None) -> str:
+    """``EPSG:25830`` as it is; of a WKT only its name."""
+    if crs is None:
+        return "unknown"
+    return crs.split('"')[1] if '"' in crs else crs
+
+
+def _has_heights(layer: Layer, geometry_type: str) -> bool:
+    """By the declared type, or by the first rows where the layer declares none."""
+    if geometry_type.startswith("2.5D") or geometry_type.endswith((" Z", " M", " ZM")):
+        return True
+    if geometry_type != "Unknown":
+        return False
+    with _open(layer) as (_, reader):
+        batch = next(iter(reader), None)
+        return batch is not None and has_more_dimensions(batch.column(len(layer.fields)))
+
+
+def _find_nested(layer: Layer, info: dict[str, Any], *, offset: int) -> list[int]:
+    """Columns of nested values, which become jsonb; those of mixed scalars are text."""
+    kinds = zip(info["ogr_types"], info["ogr_subtypes"], strict=True)
     is_json = [
         index + offset
-        for index, (kind, sub) in enumerate(
-            zip(info["ogr_types"], info["ogr_subtypes"], strict=True)
-        )
+        for index, (kind, sub) in enumerate(kinds)
         if sub == "OFSTJSON" or kind.endswith("List")
     ]
-    layer.details["nested"] = []
-    if is_json:
-        with _open(layer) as (_, reader):
-            layer.details["nested"] = nested_only(reader, is_json)
-    return layer
+    if not is_json:
+        return []
+    with _open(layer) as (_, reader):
+        return nested_only(reader, is_json)
 
 
 def _open(layer: Layer) -> Any:

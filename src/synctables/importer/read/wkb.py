@@ -14,18 +14,21 @@ _HEADER_BYTES = 5
 
 def force_2d(array: pa.Array) -> pa.Array:
     """``array`` (WKB or NULL) in two dimensions; returned as it is where it has no more."""
-    array = array.storage if isinstance(array, pa.ExtensionArray) else array
-    array = array.cast(pa.binary())
-    if not _has_more(array):
+    array = _plain(array)
+    if not has_more_dimensions(array):
         return array
     values = np.array(array.to_pylist(), dtype=object)
     flat = shapely.force_2d(shapely.from_wkb(values))
     return pa.array(shapely.to_wkb(flat), pa.binary())
 
 
-def _has_more(array: pa.Array) -> bool:
+def _plain(array: pa.Array) -> pa.Array:
+    return (array.storage if isinstance(array, pa.ExtensionArray) else array).cast(pa.binary())
+
+
+def has_more_dimensions(array: pa.Array) -> bool:
     """Whether any geometry says that it has Z or M, from the type code in its header."""
-    valid = array.drop_null()
+    valid = _plain(array).drop_null()
     if len(valid) == 0:
         return False
     _, offsets_buffer, data_buffer = valid.buffers()

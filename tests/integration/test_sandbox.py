@@ -1,0 +1,318 @@
+"""The sandbox child: what it may, how it ends, and what the worker believes of it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import stat
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any, cast
+
+import psutil
+import pytest
+
+from synctables.errors import (
+    FileTooBigError,
+    LoadError,
+    MalformedCsvError,
+    ReadTimeoutError,
+    RunError,
+)
+from synctables.importer.environment import scrubbed_environment
+from synctables.importer.model import ReadOptions
+from synctables.importer.sandbox import Sandbox, SandboxLimits, Spare
+from synctables.importer.workspace import create_workspace, inside, remove_workspace
+from tests.support.reading import LIMITS, fetched
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from synctables.importer.child_process import ChildProcess
+    from synctables.importer.model import Unpacked
+
+IS_ROOT = os.geteuid() == 0
+AMPLE = SandboxLimits(memory_bytes=2 << 30, seconds=60, max_file_bytes=1 << 30)
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Iterator[Path]:
+    """A workspace that another user may reach, as in a data directory."""
+    for folder in (tmp_path, *tmp_path.parents[:3]):
+        if folder.owner() == folder.home().owner() and folder.name.startswith(("test_", "pytest-")):
+            folder.chmod(0o755)
+    workspace = create_workspace(tmp_path / "workspaces")
+    yield workspace
+    remove_workspace(workspace)
+
+
+async def unpack_into(sandbox: Sandbox, workspace: Path, content: bytes, name: str) -> Unpacked:
+    path = workspace / "fetched"
+    path.write_bytes(content)
+    return await sandbox.unpack(fetched(path, name), LIMITS)
+
+
+CSV = b"name,lat,lon\nOslo,59.9,10.7\nRome,41.9,12.5\n"
+
+
+async def test_a_file_goes_through_all_three_stages(workspace: Path) -> None:
+    heard: list[dict[str, object]] = []
+    async with Sandbox.start(workspace, AMPLE, on_progress=heard.append) as sandbox:
+        unpacked = await unpack_into(sandbox, workspace, CSV, "cities.csv")
+        layers = await sandbox.read(unpacked, ReadOptions(), LIMITS)
+        typed = await sandbox.infer(layers, ReadOptions(), LIMITS)
+    assert [(layer.name, layer.row_count) for layer in typed.layers] == [("cities", 2)]
+    assert typed.layers[0].path.read_bytes().startswith(b"PAR1")
+    assert {"rows": 2} in heard
+
+
+async def test_the_childs_errors_are_ours_with_their_words(workspace: Path) -> None:
+    rubble = b"a,b,c\n" + b"".join(b"x" + b",y" * (row % 9) + b"\n" for row in range(200))
+    async with Sandbox.start(workspace, AMPLE) as sandbox:
+        unpacked = await unpack_into(sandbox, workspace, rubble, "a.csv")
+        with pytest.raises(MalformedCsvError, match="rows do not have"):
+            await sandbox.read(unpacked, ReadOptions(), LIMITS)
+
+
+async def test_the_child_and_all_it_started_end_with_the_block(workspace: Path) -> None:
+    async with Sandbox.start(workspace, AMPLE) as sandbox:
+        pid = sandbox.pid
+        assert psutil.pid_exists(pid)
+    assert not psutil.pid_exists(pid)
+
+
+async def test_confinement_says_what_it_achieved(workspace: Path) -> None:
+    async with Sandbox.start(workspace, AMPLE) as sandbox:
+        measures = sandbox.measures
+        process = psutil.Process(sandbox.pid)
+        environment = process.environ() if IS_ROOT else {}
+        user = process.uids().effective
+    assert set(measures) == {"network", "user", "files", "calls", "limits"}
+    assert not {name for name in environment if "SYNCTABLES" in name or "PG" in name}
+    if IS_ROOT:
+        assert measures["user"] == str(user) != "0"
+    if sys.platform == "linux":
+        assert measures["calls"] == "filtered"
+        assert measures["limits"].split() == ["core", "cpu", "fsize", "nofile", "data"]
+
+
+ATTEMPTS = """
+import json, os, socket, subprocess, sys
+from pathlib import Path
+from synctables.importer.confine import confine_early, confine_late
+
+parent, workspace, secret, address, target = json.loads(sys.argv[1])
+measures = confine_early(os.getppid())
+measures |= confine_late(Path(workspace), parent_pid=os.getppid(), memory_bytes=1 << 30, seconds=60,
+                         max_file_bytes=1 << 20)
+
+def attempt(what):
+    try:
+        what()
+    except OSError as error:
+        return type(error).__name__
+    return "done"
+
+def unix():
+    socket.socket(socket.AF_UNIX).connect(address)
+
+outcome = {
+    "read a secret": attempt(lambda: Path(secret).read_text()),
+    "list the secrets": attempt(lambda: os.listdir(os.path.dirname(secret))),
+    "write elsewhere": attempt(lambda: Path(target).write_text("x")),
+    "write here": attempt(lambda: Path("mine").write_text("x")),
+    "write too much": attempt(lambda: Path("big").write_bytes(bytes(2 << 20))),
+    "connect to a unix socket": attempt(unix),
+    "connect to the network": attempt(lambda: socket.create_connection(("127.0.0.1", parent))),
+    "start a program": attempt(lambda: subprocess.run(["/bin/true"])),
+    "become root": attempt(lambda: os.setuid(0)),
+}
+print(json.dumps([measures, outcome]))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the measures are Linux's")
+def test_a_child_that_turned_against_us_reaches_nothing(workspace: Path, tmp_path: Path) -> None:
+    secret = tmp_path / "secrets" / "key"
+    secret.parent.mkdir(mode=0o700)
+    secret.write_text("secret")
+    with socket.socket(socket.AF_UNIX) as unix, socket.socket() as network:
+        unix.bind(str(tmp_path / "database.sock"))
+        unix.listen()
+        (tmp_path / "database.sock").chmod(0o777)
+        network.bind(("127.0.0.1", 0))
+        network.listen()
+        paths = [workspace, secret, tmp_path / "database.sock", tmp_path / "target"]
+        arguments = [network.getsockname()[1], *map(str, paths)]
+        command = [sys.executable, "-I", "-c", ATTEMPTS, json.dumps(arguments)]
+        finished = subprocess.run(
+            command, capture_output=True, check=True, env=scrubbed_environment(), text=True
+        )
+    measures, outcome = json.loads(finished.stdout)
+    allowed = {what for what, how in outcome.items() if how == "done"}
+    if not IS_ROOT and measures["files"] == "unrestricted":
+        allowed -= {"read a secret", "list the secrets", "write elsewhere"}
+    assert allowed == {"write here"}, (measures, outcome)
+
+
+@pytest.mark.parametrize(
+    ("limits", "error"),
+    [
+        pytest.param(
+            SandboxLimits(memory_bytes=20 << 20, seconds=60, max_file_bytes=1 << 30),
+            FileTooBigError,
+            id="memory",
+        ),
+        pytest.param(
+            SandboxLimits(memory_bytes=2 << 30, seconds=0, max_file_bytes=1 << 30),
+            ReadTimeoutError,
+            id="time",
+        ),
+    ],
+)
+async def test_a_child_beyond_its_limits_is_killed(
+    workspace: Path, limits: SandboxLimits, error: type[RunError]
+) -> None:
+    async def unpack_again_and_again() -> None:
+        async with Sandbox.start(workspace, limits) as sandbox:
+            for _ in range(1_000):
+                await unpack_into(sandbox, workspace, CSV, "a.csv")
+
+    with pytest.raises(error):
+        await unpack_again_and_again()
+
+
+async def test_a_file_beyond_the_limit_is_too_big(workspace: Path) -> None:
+    limits = SandboxLimits(memory_bytes=2 << 30, seconds=60, max_file_bytes=100_000)
+    content = "name\nMálaga\n".encode("latin-1") + b"x" * 60 + b"\n" * 200_000
+    async with Sandbox.start(workspace, limits) as sandbox:
+        unpacked = await unpack_into(sandbox, workspace, content, "a.csv")
+        with pytest.raises(FileTooBigError):
+            await sandbox.read(unpacked, ReadOptions(), LIMITS)
+
+
+@pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGKILL, signal.SIGABRT])
+async def test_a_crash_is_the_failure_of_one_run(workspace: Path, number: signal.Signals) -> None:
+    async with Sandbox.start(workspace, AMPLE) as sandbox:
+        os.kill(sandbox.pid, number)
+        with pytest.raises(LoadError, match=f"crashed on this file \\({number.name}\\)"):
+            await unpack_into(sandbox, workspace, CSV, "a.csv")
+
+
+STARTER = """
+import asyncio, sys
+from pathlib import Path
+from synctables.importer.sandbox import Sandbox, SandboxLimits
+
+async def main():
+    limits = SandboxLimits(memory_bytes=1 << 30, seconds=60, max_file_bytes=1 << 30)
+    async with Sandbox.start(Path(sys.argv[1]), limits) as sandbox:
+        print(sandbox.pid, flush=True)
+        await asyncio.sleep(60)
+
+asyncio.run(main())
+"""
+
+
+def test_a_child_does_not_outlive_a_killed_worker(workspace: Path) -> None:
+    command = [sys.executable, "-c", STARTER, str(workspace)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as worker:
+        assert worker.stdout is not None
+        child = psutil.Process(int(worker.stdout.readline()))
+        worker.kill()
+    gone, alive = psutil.wait_procs([child], timeout=10)
+    assert gone
+    assert not alive
+
+
+async def test_a_spare_child_is_taken_replaced_and_closed(workspace: Path) -> None:
+    spare = Spare()
+    spare.prepare()
+    first = await spare.take()
+    second = await spare.take()
+    assert first.pid != second.pid
+    os.kill(second.pid, signal.SIGKILL)
+    async with Sandbox.start(workspace, AMPLE, spare=spare) as sandbox:
+        assert await unpack_into(sandbox, workspace, CSV, "a.csv")
+    await asyncio.gather(first.kill(), second.kill(), spare.close())
+    assert not [child for child in psutil.Process().children() if "synctables" in str(child)]
+
+
+async def test_a_spare_child_that_died_while_waiting_is_not_handed_out() -> None:
+    spare = Spare()
+    spare.prepare()
+    waiting = await spare.peek()
+    os.kill(waiting.pid, signal.SIGKILL)
+    taken = await spare.take()
+    assert taken.pid != waiting.pid
+    assert await taken.ask("nonsense", {}, on_progress=None) == {
+        "error": {"class": "LoadError", "message": ""}
+    }
+    await asyncio.gather(taken.kill(), spare.close())
+
+
+class LyingChild:
+    """Answers what the test wants, as a child that was taken over would."""
+
+    def __init__(self, answer: dict[str, Any]) -> None:
+        self._answer = answer
+
+    async def ask(self, *_: object, **__: object) -> dict[str, Any]:
+        return self._answer
+
+    log = ""
+
+
+def naming(path: str) -> dict[str, Any]:
+    return {"value": {"members": [{"name": "a", "path": path, "size_bytes": 1}]}}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param({"value": {"members": "x"}}, id="of the wrong shape"),
+        pytest.param({"value": None}, id="of nothing"),
+        pytest.param({}, id="without a value"),
+        pytest.param(naming("/etc/passwd"), id="that names a file elsewhere"),
+        pytest.param(naming("link"), id="that names a link"),
+        pytest.param(naming("../.."), id="that leads out"),
+        pytest.param({"error": {"class": "SystemExit", "message": "x"}}, id="with a foreign error"),
+        pytest.param({"error": {"class": "RunError", "message": "x"}}, id="with a bare error"),
+        pytest.param({"error": {"class": ["x"]}}, id="with a nonsense error"),
+        pytest.param({"error": "no"}, id="with an error that is text"),
+    ],
+)  # fmt: skip
+async def test_an_answer_is_not_believed(workspace: Path, answer: dict[str, Any]) -> None:
+    (workspace / "link").symlink_to("/etc/passwd")
+    sandbox = Sandbox(cast("ChildProcess", LyingChild(answer)), workspace, None)
+    with pytest.raises(LoadError):
+        await unpack_into(sandbox, workspace, CSV, "a.csv")
+
+
+def test_a_workspace_belongs_to_a_user_of_its_own_and_can_be_removed(tmp_path: Path) -> None:
+    first, second = create_workspace(tmp_path / "w"), create_workspace(tmp_path / "w")
+    assert stat.S_IMODE(first.stat().st_mode) == 0o700
+    if IS_ROOT:
+        assert 0 != first.stat().st_uid != second.stat().st_uid != 0
+    closed = first / "closed"
+    closed.mkdir()
+    (closed / "file").write_text("x")
+    (first / "link").symlink_to(second)
+    closed.chmod(0)
+    remove_workspace(first)
+    remove_workspace(first)
+    assert not first.exists()
+    assert second.exists()
+
+
+def test_only_plain_files_inside_a_workspace_count_as_inside(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    os.mkfifo(tmp_path / "pipe")
+    assert inside(tmp_path / "file", tmp_path) == tmp_path / "file"
+    for wrong in ("pipe", "missing", "..", "/etc/passwd"):
+        with pytest.raises(LoadError):
+            inside(tmp_path / wrong, tmp_path)

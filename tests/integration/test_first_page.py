@@ -51,6 +51,11 @@ def test_whoever_signs_in_sees_the_sync_tables(api: ApiAccount) -> None:
     assert re.search(r"<time datetime=\"[\dT:+-]+\" title=\"[^\"]+ UTC\">in 59 min</time>", page)
 
 
+def test_a_form_with_many_fields_signs_nobody_in(api: ApiAccount) -> None:
+    fields = {f"field_{number}": "x" for number in range(50)}
+    assert api.call_plain("POST", "/sign-in", data=fields).status_code == 401
+
+
 def test_the_session_is_out_of_reach_of_scripts_and_other_sites(api: ApiAccount) -> None:
     cookie = _sign_in(api, api.api_key).headers["Set-Cookie"].lower()
     assert "httponly" in cookie

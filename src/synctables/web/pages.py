@@ -167,5 +167,5 @@ async def _read_form(request: Request) -> dict[str, str]:
         body += part
         if len(body) > _MAX_FORM_BYTES:
             return {}
-    fields = parse_qs(body.decode("utf-8", errors="replace"), max_num_fields=10)
+    fields = parse_qs(body.decode("utf-8", errors="replace"))
     return {name: values[0] for name, values in fields.items()}

@@ -115,7 +115,7 @@ async def test_old_records_are_forgotten_and_the_last_run_of_a_sync_is_not(
     sync, _ = await desk.add_only(file_server.put("/a.csv", CSV))
     async with desk.pool.connection() as connection:
         for number in range(1003):
-            await append_log(connection, sync.log_id, run_id=None, message=str(number))
+            await append_log(connection, sync.log_id, str(number), run_id=None)
         await connection.execute(
             "UPDATE runs SET finished_at = now() - interval '90 days', outcome = 'success',"
             " state = 'complete'"
@@ -137,18 +137,18 @@ async def test_a_shutdown_hands_its_run_back(
     file_server: FileServer,
     settings: Settings,
     database_url: str,
-    short_tmp_path: Path,
+    short_dir: Path,
 ) -> None:
     url = file_server.put("/a.csv", CSV, hold_after_bytes=2)
     sync, run_id = await desk.add_only(url)
-    async with running_worker(settings, database_url, short_tmp_path):
+    async with running_worker(settings, database_url, short_dir):
         await asyncio.to_thread(file_server.wait_until_held, "/a.csv")
         assert (await desk.sync(sync.id)).state is SyncState.SYNCING
     assert (await desk.sync(sync.id)).state is SyncState.QUEUED
     assert await desk.rows("SELECT state, attempt_count FROM runs") == [("pending", 0)]
-    assert list((short_tmp_path / "workspaces").iterdir()) == []
+    assert list((short_dir / "workspaces").iterdir()) == []
 
     file_server.put("/a.csv", CSV)
-    async with running_worker(settings, database_url, short_tmp_path):
+    async with running_worker(settings, database_url, short_dir):
         await desk.wait_for(run_id)
     assert (await desk.sync(sync.id)).state is SyncState.SUCCESS

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import io
 from datetime import UTC, datetime, timedelta
 
 import pytest
+import xlsxwriter
 
 from synctables.importer.model import ColumnType
 from synctables.syncs.model import Accept, OnEmpty, RunState, SchemaPolicy, SyncState
@@ -49,7 +51,9 @@ async def test_a_csv_becomes_a_table_with_geometry(desk: Desk, file_server: File
         (2, "Bergen", 280000, "SRID=4326;POINT(5.32 60.39)", 3857),
         (3, "Molde", None, "SRID=4326;POINT(7.16 62.74)", 3857),
     ]
-    assert "3 inserted" in await desk.log(sync.log_id)
+    log = (await desk.log(sync.log_id)).splitlines()
+    assert log[-1].startswith("cities: 3 inserted")
+    assert "column name: text" in log[-5]
 
 
 async def test_an_unchanged_source_costs_a_304_and_a_changed_one_its_difference(
@@ -299,3 +303,34 @@ async def test_another_way_to_read_counts_even_when_it_is_chosen_during_a_run(
     file_server.put("/a.csv", b"code\n1\n2\n", etag='"v1"')
     again, run = await desk.force(sync.id)
     assert (run.http_status, again.version.etag) == (200, '"v1"')
+
+
+def _workbook(**sheets: list[list[object]]) -> bytes:
+    content = io.BytesIO()
+    with xlsxwriter.Workbook(content) as workbook:
+        for name, rows in sheets.items():
+            sheet = workbook.add_worksheet(name)
+            for number, row in enumerate(rows):
+                sheet.write_row(number, 0, row)
+    return content.getvalue()
+
+
+async def test_the_sheet_that_was_chosen_is_followed_by_name(
+    desk: Desk, file_server: FileServer
+) -> None:
+    parks, lakes = [["park"], ["Stanley"]], [["lake"], ["Bodensee"]]
+    url = file_server.put("/places.xlsx", _workbook(notes=[["note"]], parks=parks, lakes=lakes))
+    sync, _ = await desk.add(url)
+    assert sync.options.layer == "parks"
+
+    file_server.put("/places.xlsx", _workbook(lakes=lakes, parks=[*parks, ["Ibirapuera"]]))
+    moved, _ = await desk.force(sync.id)
+    assert moved.state is SyncState.SUCCESS
+
+    file_server.put("/places.xlsx", _workbook(lakes=lakes))
+    without, _ = await desk.force(sync.id)
+    assert without.error_code == 1024
+    assert await desk.rows("SELECT park FROM places ORDER BY 1") == [
+        ("Ibirapuera",),
+        ("Stanley",),
+    ]

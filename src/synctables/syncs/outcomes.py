@@ -45,6 +45,8 @@ class Outcome:
     table_id: UUID | None = None
     table_names: tuple[str, ...] = ()
     contract: tuple[Column, ...] | None = None
+    layer: str | None = None
+    """The layer that was chosen among several, to be followed by name from now on."""
     left_out_layers: tuple[str, ...] = ()
     report: dict[str, Any] = field(default_factory=dict)
 
@@ -88,9 +90,9 @@ async def record_outcome(
     await repository.append_log(
         connection,
         run.log_id,
+        outcome.message,
         run_id=run.id,
         level="info" if outcome.is_success else "error",
-        message=outcome.message,
     )
     await notify(
         connection,
@@ -143,7 +145,7 @@ async def _mark_success(
             etag = %(etag)s, last_modified = %(last_modified)s,
             content_sha256 = %(content_sha256)s, source_modified_at = %(source_modified_at)s,
             table_id = coalesce(%(table_id)s, table_id), name = coalesce(%(name)s, name),
-            contract = coalesce(%(contract)s, contract)
+            contract = coalesce(%(contract)s, contract), layer = coalesce(layer, %(layer)s)
         WHERE id = %(id)s
         """,
         {
@@ -158,6 +160,7 @@ async def _mark_success(
             "source_modified_at": version.modified_at,
             "table_id": outcome.table_id,
             "name": outcome.table_names[0] if outcome.table_names else None,
+            "layer": outcome.layer,
             "contract": None
             if outcome.contract is None
             else repository.contract_value(outcome.contract),

@@ -64,7 +64,7 @@ class RunRecorder:
                 ],
             )
             await repository.append_log(
-                connection, self._run.log_id, run_id=self._run.id, stage=stage, message="began"
+                connection, self._run.log_id, "began", run_id=self._run.id, stage=stage
             )
             await notify(
                 connection,
@@ -98,6 +98,9 @@ class RunRecorder:
         rows = [asdict(applied.rows) for applied in imported.applied]
         totals = {name: sum(row[name] for row in rows) for name in rows[0]}
         read = sum(layer.row_count for layer in imported.typed.layers)
+        await repository.append_log(
+            connection, self._run.log_id, *_details(imported), run_id=self._run.id
+        )
         await record_outcome(
             connection,
             self._run.id,
@@ -112,6 +115,7 @@ class RunRecorder:
                 table_id=first.table.id,
                 table_names=tuple(applied.table.name for applied in imported.applied),
                 contract=first.columns,
+                layer=_layer_to_remember(imported.typed.layers[0]),
                 left_out_layers=imported.left_out,
                 report={
                     "bytes": imported.fetched.size_bytes,
@@ -129,10 +133,6 @@ class RunRecorder:
                 },
             ),
         )
-        for line in _details(imported):
-            await repository.append_log(
-                connection, self._run.log_id, run_id=self._run.id, message=line
-            )
 
     async def not_modified(self, outcome: NotModified) -> None:
         """Record that the table still equals the source."""
@@ -157,6 +157,14 @@ class RunRecorder:
                 "UPDATE runs SET progress = %s WHERE id = %s AND finished_at IS NULL",
                 [Jsonb(progress), self._run.id],
             )
+
+
+def _layer_to_remember(layer: TypedLayer) -> str | None:
+    """The layer's name where it was one of several.
+
+    An only layer is often named after its file, which may be called otherwise tomorrow.
+    """
+    return layer.name if any(decision.subject == "layer" for decision in layer.decisions) else None
 
 
 def _success_message(imported: Imported, totals: dict[str, int]) -> str:

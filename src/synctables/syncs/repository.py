@@ -273,16 +273,23 @@ async def list_log(connection: Connection, log_id: UUID) -> list[LogEntry]:
 async def append_log(
     connection: Connection,
     log_id: UUID,
-    *,
+    *messages: str,
     run_id: UUID | None,
-    message: str,
     level: str = "info",
     stage: str | None = None,
 ) -> None:
+    """Append the messages, in their order, to the log."""
     await connection.execute(
         "INSERT INTO log_entries (log_id, run_id, level, stage, message)"
-        " VALUES (%s, %s, %s, %s, %s)",
-        [log_id, run_id, level, stage, message.replace("\x00", "\N{REPLACEMENT CHARACTER}")],
+        " SELECT %s, %s, %s, %s, message FROM unnest(%s::text[]) WITH ORDINALITY"
+        " AS lines (message, number) ORDER BY number",
+        [
+            log_id,
+            run_id,
+            level,
+            stage,
+            [message.replace("\x00", "\N{REPLACEMENT CHARACTER}") for message in messages],
+        ],
     )
 
 

@@ -177,8 +177,7 @@ async def _log_beginning(connection: Connection, begun: Begun) -> None:
     lines = [f"Run {run.id} began, attempt {run.attempt_count + 1}."]
     if run.options.content_guessing:
         lines.append("content_guessing was asked for; this version does not apply it.")
-    for line in lines:
-        await repository.append_log(connection, run.log_id, run_id=run.id, message=line)
+    await repository.append_log(connection, run.log_id, *lines, run_id=run.id)
 
 
 def _fetch_of(begun: Begun, order: Order, workshop: Workshop) -> Fetch:

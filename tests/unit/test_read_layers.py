@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -58,9 +58,9 @@ def make_zip(files: dict[str, bytes]) -> bytes:
     ],
 )  # fmt: skip
 def test_follows(
-    tmp_path: Path, files: dict[str, bytes], options: dict[str, object], names: list[str]
+    tmp_path: Path, files: dict[str, bytes], options: dict[str, Any], names: list[str]
 ) -> None:
-    layers = read_bytes(tmp_path, "a.zip", make_zip(files), **options).layers  # type: ignore[arg-type]
+    layers = read_bytes(tmp_path, "a.zip", make_zip(files), **options).layers
     assert [layer.name for layer in layers] == names
 
 
@@ -81,7 +81,7 @@ def test_follows(
 def test_refuses(
     tmp_path: Path,
     files: dict[str, bytes],
-    options: dict[str, str],
+    options: dict[str, Any],
     error: type[RunError],
     words: str,
 ) -> None:

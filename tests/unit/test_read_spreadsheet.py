@@ -75,7 +75,8 @@ def make_workbook(sheets: Sheets, **options: Any) -> bytes:
 def test_a_column_has_the_type_of_its_cells(
     tmp_path: Path, cells: list[Any], kind: str, values: list[Any]
 ) -> None:
-    content = make_workbook({"Sheet1": [["a", "b"], *([cell, "x"] for cell in cells)]})
+    rows: list[list[Any]] = [["a", "b"], *([cell, "x"] for cell in cells)]
+    content = make_workbook({"Sheet1": rows})
     (layer,) = read_bytes(tmp_path, "book.xlsx", content).layers
     column = table_of(layer).column(0)
     assert (str(column.type), column.to_pylist()) == (kind, values)
@@ -83,7 +84,7 @@ def test_a_column_has_the_type_of_its_cells(
 
 
 def test_without_guessing_every_cell_is_text(tmp_path: Path) -> None:
-    rows = [["a"], [1], [0.1], [True], [DAY], [MOMENT], ["x"]]
+    rows: list[list[Any]] = [["a"], [1], [0.1], [True], [DAY], [MOMENT], ["x"]]
     content = make_workbook({"Sheet1": rows})
     (layer,) = read_bytes(tmp_path, "book.xlsx", content, type_guessing=False).layers
     expected = ["1", "0.1", "true", "2026-01-02", "2026-01-02T03:04:05", "x"]
@@ -91,7 +92,7 @@ def test_without_guessing_every_cell_is_text(tmp_path: Path) -> None:
 
 
 def test_the_header_is_the_first_row_that_is_not_empty(tmp_path: Path) -> None:
-    rows = [[], [None, None], [None, "name", None, 2010], [None, "x", None, 5], [],
+    rows: list[list[Any]] = [[], [None, None], [None, "name", None, 2010], [None, "x", None, 5], [],
             [None, "y", None, 6]]  # fmt: skip
     (layer,) = read_bytes(tmp_path, "book.xlsx", make_workbook({"Sheet1": rows})).layers
     assert names_of(layer) == ["name", "2010"]

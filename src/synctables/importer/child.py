@@ -41,6 +41,7 @@ def main() -> None:
     for line in sys.stdin:
         command = json.loads(line)
         name, arguments = command["call"], command["arguments"]
+        answer: dict[str, Any]
         if name == "ping":
             answer = {"pong": True}
         elif name == "enter":

@@ -12,6 +12,7 @@ import secrets
 import shutil
 import stat
 import uuid
+from contextlib import suppress
 from pathlib import Path
 
 from synctables.errors import LoadError
@@ -41,12 +42,12 @@ def give_to_sandbox(path: Path, workspace: Path) -> None:
 
 def remove_workspace(path: Path) -> None:
     """Delete the folder, also where the child took away permissions; silent if it is gone."""
-
-    def mend(function: object, name: str, _: object) -> None:
-        Path(name).parent.chmod(0o700)
-        Path(name).chmod(0o700, follow_symlinks=False) if Path(name).is_symlink() else None
-
-    shutil.rmtree(path, onerror=mend)
+    for folder, names, _ in os.walk(path):
+        for name in names:
+            inner = Path(folder, name)
+            if not inner.is_symlink():
+                with suppress(OSError):  # before the walk looks inside
+                    inner.chmod(0o700)
     shutil.rmtree(path, ignore_errors=True)
 
 

@@ -28,13 +28,15 @@ async def defer_run(
 ) -> None:
     """Queue a run on the caller's connection, so that row and job commit together.
 
-    The lock keeps runs of one sync from overlapping; the queueing lock, from piling up.
+    The lock keeps runs of one sync from overlapping; the queueing lock keeps one run from being
+    queued twice. It is not the sync's: a job whose worker died after its run had ended would then
+    stand in the way of the next run, and of all that are claimed together with it.
     """
     subject = f"sync:{sync_id}" if sync_id else f"run:{run_id}"
     await app.configure_task(
         RUN_TASK,
         queue=RUN_QUEUE,
         lock=subject,
-        queueing_lock=subject,
+        queueing_lock=f"run:{run_id}",
         connection=connection,
     ).defer_async(run_id=str(run_id))

@@ -116,6 +116,7 @@ async def test_old_records_are_forgotten_and_the_last_run_of_a_sync_is_not(
     async with desk.pool.connection() as connection:
         for number in range(1003):
             await append_log(connection, sync.log_id, str(number), run_id=None)
+        await append_log(connection, UUID(int=8), "of an import of long ago", run_id=None)
         await connection.execute(
             "UPDATE runs SET finished_at = now() - interval '90 days', outcome = 'success',"
             " state = 'complete'"
@@ -152,3 +153,23 @@ async def test_a_shutdown_hands_its_run_back(
     async with running_worker(settings, database_url, short_dir):
         await desk.wait_for(run_id)
     assert (await desk.sync(sync.id)).state is SyncState.SUCCESS
+
+
+async def test_a_job_left_over_from_a_run_that_ended_does_not_hold_the_next_one_up(
+    desk: Desk, file_server: FileServer, start_worker: StartWorker
+) -> None:
+    sync, run_id = await desk.add_only(file_server.put("/a.csv", CSV))
+    await desk.execute(
+        "UPDATE runs SET finished_at = now(), outcome = 'not_modified', state = 'complete'"
+    )
+    await desk.execute("UPDATE syncs SET state = 'success'")
+    forced = await desk.force_only(sync.id)
+    assert forced.enqueued
+
+    await start_worker()
+
+    async def has_synced() -> bool | None:
+        return (await desk.sync(sync.id)).name is not None or None
+
+    await desk.until(has_synced)
+    assert (await desk.wait_for(run_id)).attempt_count == 0

@@ -49,6 +49,12 @@ DELETE FROM log_entries WHERE id IN (
     WHERE age > %s)
 """
 
+_FORGET_LOGS = """
+DELETE FROM log_entries
+WHERE NOT EXISTS (SELECT FROM syncs WHERE syncs.log_id = log_entries.log_id)
+  AND NOT EXISTS (SELECT FROM runs WHERE runs.log_id = log_entries.log_id)
+"""
+
 _FORGET_RUNS = """
 DELETE FROM runs WHERE finished_at < %s
   AND id NOT IN (SELECT DISTINCT ON (sync_id) id FROM runs
@@ -96,9 +102,10 @@ async def requeue_lost_runs(connection: Connection, jobs_app: App) -> int:
 
 
 async def forget_old_records(connection: Connection) -> None:
-    """Keep the newest entries of each log, and a month of runs."""
-    await connection.execute(_TRIM_LOGS, [KEPT_LOG_ENTRIES])
+    """Keep a month of runs, and the newest entries of each log that a sync or a run still has."""
     await connection.execute(_FORGET_RUNS, [datetime.now(UTC) - KEPT_RUNS])
+    await connection.execute(_FORGET_LOGS)
+    await connection.execute(_TRIM_LOGS, [KEPT_LOG_ENTRIES])
 
 
 async def forget_old_jobs(jobs_app: App) -> None:

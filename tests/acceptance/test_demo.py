@@ -7,8 +7,6 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,38 +16,29 @@ FORMATS = {"CSV", "GeoJSON", "Shapefile", "XLSX", "GPKG", "KML"}
 LONGEST_SECONDS = 300.0
 
 
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    """A short path, because the database's socket goes below it."""
-    with tempfile.TemporaryDirectory(prefix="std-", dir="/tmp") as name:
-        path = Path(name)
-        path.chmod(0o755)  # as root the database runs as another user, who must pass through
-        yield path
-
-
-def _start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
+def _start(short_dir: Path, *arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, str(DEMO), *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env=os.environ | {"TMPDIR": str(folder)},
+        env=os.environ | {"TMPDIR": str(short_dir)},
     )
 
 
-def test_once_imports_and_refreshes_six_formats_and_leaves_nothing_behind(folder: Path) -> None:
-    demo = _start(folder, "--once")
+def test_once_imports_and_refreshes_six_formats_and_leaves_nothing_behind(short_dir: Path) -> None:
+    demo = _start(short_dir, "--once")
     output, complaints = demo.communicate(timeout=LONGEST_SECONDS)
     assert demo.returncode == 0, output + complaints
     lines = [line.split() for line in output.splitlines() if "equal to the file" in line]
     for verb in ("imported", "refreshed"):
         assert {line[1] for line in lines if line[2:3] == [verb]} == FORMATS
-    assert list(folder.iterdir()) == []
+    assert list(short_dir.iterdir()) == []
 
 
 @pytest.mark.full
-def test_ctrl_c_ends_the_demo_in_order(folder: Path) -> None:
-    demo = _start(folder)
+def test_ctrl_c_ends_the_demo_in_order(short_dir: Path) -> None:
+    demo = _start(short_dir)
     assert demo.stdout is not None
     for line in demo.stdout:
         if " refreshed " in line:
@@ -57,21 +46,21 @@ def test_ctrl_c_ends_the_demo_in_order(folder: Path) -> None:
     demo.send_signal(signal.SIGINT)
     output, complaints = demo.communicate(timeout=LONGEST_SECONDS)
     assert demo.returncode == 0, output + complaints
-    assert list(folder.iterdir()) == []
+    assert list(short_dir.iterdir()) == []
 
 
-def test_missing_packages_are_one_line_that_says_what_to_run(folder: Path) -> None:
-    demo = _start(folder, "--once", "--packages", str(folder))
+def test_missing_packages_are_one_line_that_says_what_to_run(short_dir: Path) -> None:
+    demo = _start(short_dir, "--once", "--packages", str(short_dir))
     _, complaints = demo.communicate(timeout=LONGEST_SECONDS)
     assert demo.returncode == 1
     assert complaints.count("\n") == 1
     assert "make dev" in complaints
 
 
-def test_a_port_in_use_is_one_line_that_names_it(folder: Path) -> None:
+def test_a_port_in_use_is_one_line_that_names_it(short_dir: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        demo = _start(folder, "--once", "--port", port)
+        demo = _start(short_dir, "--once", "--port", port)
         _, complaints = demo.communicate(timeout=LONGEST_SECONDS)
     assert demo.returncode == 1
     assert complaints.count("\n") == 1

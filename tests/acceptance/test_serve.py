@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-import shutil
 import signal
 import socket
 import stat
-import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +18,7 @@ import requests
 
 from synctables.cli.serve import prepare
 from synctables.errors import ConfigurationError
+from tests.support.scratch import short_directory
 from tests.support.serve_process import (
     READY,
     ServeProcess,
@@ -49,32 +48,33 @@ class FirstStart:
 
 @pytest.fixture(scope="module")
 def first_start() -> Iterator[FirstStart]:
-    data_dir = Path(tempfile.mkdtemp(prefix="sts-", dir="/tmp"))  # short, for the socket's path
-    log = data_dir.with_name(f"{data_dir.name}.log")
-    server = ServeProcess.start(data_dir, log=log)
-    try:
-        access = data_dir / "local.json"
-        seen = {
-            "lines": server.lines,
-            "api_key": server.api_key,
-            "local_access": json.loads(access.read_text()),
-            "local_access_mode": stat.S_IMODE(access.stat().st_mode),
-            "answered": _list_syncs(server.address, server.api_key),
-            "database_url": server.command("database-url").stdout,
-        }
-        began = time.monotonic()
-        exit_code = server.stop()
-        yield FirstStart(
-            data_dir=data_dir,
-            exit_code=exit_code,
-            stop_seconds=time.monotonic() - began,
-            left_behind=processes_of(data_dir),
-            **seen,
-        )
-    finally:
-        server.end()
-        shutil.rmtree(data_dir)
-        log.unlink()
+    with short_directory() as folder:
+        server = ServeProcess.start(folder / "data", log=folder / "serve.log")
+        try:
+            yield _look_and_stop(server)
+        finally:
+            server.end()
+
+
+def _look_and_stop(server: ServeProcess) -> FirstStart:
+    access = server.data_dir / "local.json"
+    seen = {
+        "lines": server.lines,
+        "api_key": server.api_key,
+        "local_access": json.loads(access.read_text()),
+        "local_access_mode": stat.S_IMODE(access.stat().st_mode),
+        "answered": _list_syncs(server.address, server.api_key),
+        "database_url": server.command("database-url").stdout,
+    }
+    began = time.monotonic()
+    exit_code = server.stop()
+    return FirstStart(
+        data_dir=server.data_dir,
+        exit_code=exit_code,
+        stop_seconds=time.monotonic() - began,
+        left_behind=processes_of(server.data_dir),
+        **seen,
+    )
 
 
 @pytest.fixture

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +13,7 @@ import pytest
 import requests
 
 from tests.support.file_server import FileServer
+from tests.support.scratch import short_directory
 from tests.support.serve_process import ServeProcess
 
 CSV = b"name,size\n" + b"".join(b"city %d,%d\n" % (i, i) for i in range(1000))
@@ -62,14 +61,12 @@ class Site:
 
 @pytest.fixture
 def site() -> Iterator[Site]:
-    folder = Path(tempfile.mkdtemp(prefix="stk-", dir="/tmp"))  # short, for the socket's path
-    folder.chmod(0o711)
-    opened = Site(folder)
-    try:
-        yield opened
-    finally:
-        opened.serve.end()
-        shutil.rmtree(folder)
+    with short_directory() as folder:
+        opened = Site(folder)
+        try:
+            yield opened
+        finally:
+            opened.serve.end()
 
 
 def kill_worker(site: Site) -> None:

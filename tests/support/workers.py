@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -128,14 +127,6 @@ class Desk:
 
 
 @pytest.fixture
-def short_tmp_path() -> Iterator[Path]:
-    """A folder that the sandbox's other user can walk into; pytest's own are closed to others."""
-    with tempfile.TemporaryDirectory(prefix="stw-", dir="/tmp") as folder:
-        Path(folder).chmod(0o711)
-        yield Path(folder)
-
-
-@pytest.fixture
 def settings() -> Settings:
     """Loopback may be fetched from, and runs may be forced at once."""
     return load_settings(allowed_networks="127.0.0.0/8,::1/128", sync_now_seconds=0)
@@ -162,15 +153,13 @@ async def desk(
 
 @pytest.fixture
 async def start_worker(
-    database_url: str, settings: Settings, desk: Desk, short_tmp_path: Path
+    database_url: str, settings: Settings, desk: Desk, short_dir: Path
 ) -> AsyncIterator[StartWorker]:
     """Starts a worker on the test's database when called; it ends with the test."""
     async with contextlib.AsyncExitStack() as workers:
 
         async def start() -> None:
-            await workers.enter_async_context(
-                running_worker(settings, database_url, short_tmp_path)
-            )
+            await workers.enter_async_context(running_worker(settings, database_url, short_dir))
 
         yield start
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -305,7 +306,7 @@ async def test_another_way_to_read_counts_even_when_it_is_chosen_during_a_run(
     assert (run.http_status, again.version.etag) == (200, '"v1"')
 
 
-def _workbook(**sheets: list[list[object]]) -> bytes:
+def _workbook(**sheets: Sequence[Sequence[object]]) -> bytes:
     content = io.BytesIO()
     with xlsxwriter.Workbook(content) as workbook:
         for name, rows in sheets.items():

@@ -45,7 +45,9 @@ def make_layer(tmp_path: Path) -> MakeLayer:
             pa.array([row[i] for row in rows], ARROW_TYPES[type_])
             for i, type_ in enumerate(types.values())
         ]
-        located = list(points) if points is not None else [None] * len(rows)
+        located: list[tuple[float, float] | None] = [None] * len(rows)
+        if points is not None:
+            located = list(points)
         arrays = [_wkb(located, 4326), _wkb(located, 3857), *arrays]
         names = ["the_geom", "the_geom_webmercator", *types]
         pq.write_table(pa.table(arrays, names=names), path)

@@ -217,6 +217,16 @@ async def test_negative_zero_and_nan_are_values_of_their_own(
     ]
 
 
+async def test_a_number_with_more_zeros_is_the_same_number(
+    connection: Connection, account: Account, make_layer: MakeLayer
+) -> None:
+    types = {"a": ColumnType.NUMERIC}
+    before = await create(connection, account, make_layer(types, [(Decimal("1.5"),)]))
+    await connection.execute("UPDATE alice.cities SET a = 1.50000000")
+    after = await refresh(connection, account, make_layer(types, [(Decimal("1.5"),)]), before)
+    assert after.rows == RowCounts(unchanged=1)
+
+
 async def test_edits_by_hand_are_healed_and_own_columns_stay(
     connection: Connection, account: Account, make_layer: MakeLayer
 ) -> None:

@@ -29,6 +29,7 @@ from synctables.importer.model import (
     ID_COLUMN,
     WEBMERCATOR_COLUMN,
     Column,
+    ColumnType,
     RowCounts,
     TypedLayer,
 )
@@ -222,4 +223,11 @@ def _names(columns: Iterable[Column]) -> sql.Composed:
 
 
 def _signature(columns: Iterable[Column]) -> sql.Composed:
-    return sql.SQL(_SIGNATURE).format(columns=_names(columns))
+    """The hash of a row. Numerics count by value: 1.5 and 1.50 are one row (refresh.md 5)."""
+    values = [sql.Identifier(GEOMETRY_COLUMN), sql.Identifier(WEBMERCATOR_COLUMN)]
+    form = {ColumnType.NUMERIC: sql.SQL("trim_scale({})")}
+    terms = [
+        form.get(column.type, sql.SQL("{}")).format(sql.Identifier(column.name))
+        for column in columns
+    ]
+    return sql.SQL(_SIGNATURE).format(columns=sql.SQL(", ").join([*values, *terms]))

@@ -49,7 +49,7 @@ def gate(
 def _check_empty(layer: TypedLayer, live: int, policy: GatePolicy) -> RefusedError | None:
     if layer.row_count > 0 or live == 0 or policy.accepts_empty:
         return None
-    return EmptyRefusedError(f"The new version has no rows; the table has {live:,}.")
+    return EmptyRefusedError(f"The table has {live:,}.")
 
 
 def _check_row_loss(layer: TypedLayer, live: int, policy: GatePolicy) -> RefusedError | None:

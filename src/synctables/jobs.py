@@ -17,6 +17,9 @@ SWEEP_TASK = "synctables.sweep"
 RUN_QUEUE = "runs"
 CLOCK_QUEUE = "clock"
 
+FRESH_HEARTBEAT_SECONDS = 20
+"""A worker without a sign of life for so long counts as gone; it gives one every few seconds."""
+
 
 def create_jobs_app(connector: BaseAsyncConnector | None = None) -> App:
     """The procrastinate app; without a connector it can only defer on a caller's connection."""

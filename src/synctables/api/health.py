@@ -3,15 +3,15 @@
 from fastapi import APIRouter, Request, Response
 from psycopg import AsyncConnection, Error
 from psycopg.rows import DictRow
-from psycopg_pool import PoolClosed, PoolTimeout, TooManyRequests
 
 from synctables.api.calls import services_of
 from synctables.api.schemas import Health, QueueHealth
+from synctables.db.pool import UNAVAILABLE
+from synctables.jobs import FRESH_HEARTBEAT_SECONDS
 
 router = APIRouter(tags=["health"])
 
 DATABASE_TIMEOUT_SECONDS = 3.0
-FRESH_HEARTBEAT_SECONDS = 60
 
 # Counting only what is not done stays cheap: finished jobs are most of the table.
 _HEALTH = """
@@ -37,7 +37,7 @@ async def show_health(request: Request, response: Response) -> Health:
         transaction = services_of(request).transaction(timeout_seconds=DATABASE_TIMEOUT_SECONDS)
         async with transaction as connection:
             return await _read_health(connection)
-    except (Error, PoolTimeout, PoolClosed, TooManyRequests):
+    except (Error, *UNAVAILABLE):
         response.status_code = 503
         return Health(
             status="unavailable",

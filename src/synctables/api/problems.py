@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from uuid import uuid4
 
-import psycopg
-import psycopg_pool
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -18,6 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from synctables.db.pool import UNAVAILABLE
 from synctables.errors import (
     InvalidRequestError,
     TerminalError,
@@ -34,18 +33,9 @@ STATUS_BY_ERROR: dict[type[Exception], int] = {
     UnknownItemError: 404,
     TerminalError: 400,  # an upload that is too big, say: known before a run exists
     TransientError: 503,
-    psycopg.OperationalError: 503,
-    psycopg_pool.PoolTimeout: 503,
-    psycopg_pool.PoolClosed: 503,
-    psycopg_pool.TooManyRequests: 503,
+    **dict.fromkeys(UNAVAILABLE, 503),
 }
 
-_DATABASE_ERRORS = (
-    psycopg.OperationalError,
-    psycopg_pool.PoolTimeout,
-    psycopg_pool.PoolClosed,
-    psycopg_pool.TooManyRequests,
-)
 _DATABASE_TEXT = "The database does not answer at the moment. Try again soon."
 _NOWHERE_TEXT = "There is nothing at this address."
 _FRAMEWORK_TEXTS = {
@@ -87,7 +77,7 @@ def _find_status(error: Exception) -> int:
 
 async def _answer_known(request: Request, error: Exception) -> JSONResponse:
     text = str(error)
-    if isinstance(error, _DATABASE_ERRORS):
+    if isinstance(error, UNAVAILABLE):
         log.warning("api.database_unavailable", error=type(error).__name__, detail=text)
         text = _DATABASE_TEXT
     return problem_response(request.scope["path"], status=_find_status(error), text=text)

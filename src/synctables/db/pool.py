@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from psycopg import AsyncConnection
+from psycopg import AsyncConnection, OperationalError
 from psycopg.rows import DictRow, dict_row
-from psycopg_pool import AsyncConnectionPool
+from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout, TooManyRequests
+
+UNAVAILABLE = (OperationalError, PoolTimeout, PoolClosed, TooManyRequests)
+"""What a call of the database or its pool raises while the database does not answer."""
 
 _SESSION = {
     "search_path": "synctables,public",

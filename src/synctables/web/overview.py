@@ -11,11 +11,10 @@ from psycopg.rows import DictRow
 
 from synctables.catalog.tables import list_row_counts
 from synctables.durations import format_distance, format_seconds
+from synctables.jobs import FRESH_HEARTBEAT_SECONDS
 from synctables.log import public_url
 from synctables.syncs.model import Sync, SyncState
 from synctables.syncs.service import list_syncs
-
-FRESH_HEARTBEAT_SECONDS = 20  # a worker gives a sign of life every few seconds
 
 _HAS_WORKER = """
 SELECT EXISTS (SELECT FROM procrastinate_workers

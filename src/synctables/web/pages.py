@@ -10,16 +10,16 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 from urllib.parse import parse_qs, urlsplit
 
-import psycopg
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow
-from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout, TooManyRequests
+from psycopg_pool import AsyncConnectionPool
 
 from synctables import __version__
 from synctables.accounts.model import Account
 from synctables.accounts.sessions import SESSION_LASTS, find_session_account, open_session
+from synctables.db.pool import UNAVAILABLE
 from synctables.web.overview import read_overview
 from synctables.web.rendering import render
 
@@ -27,7 +27,6 @@ COOKIE = "synctables_session"
 CONNECTION_TIMEOUT_SECONDS = 5.0
 _MAX_FORM_BYTES = 4_096
 _SEE_OTHER = 303
-_DATABASE_ERRORS = (psycopg.OperationalError, PoolTimeout, PoolClosed, TooManyRequests)
 
 _HEADERS = {
     "Content-Security-Policy": (
@@ -83,7 +82,7 @@ async def sign_in(request: Request) -> Response:
     try:
         async with transaction(request) as connection:
             session = await open_session(connection, api_key=api_key, now=datetime.now(UTC))
-    except _DATABASE_ERRORS:
+    except UNAVAILABLE:
         return _page(request, status_code=503, is_reachable=False)
     if session is None:
         return _page(request, status_code=401, problem="No account has this key.")
@@ -107,7 +106,7 @@ async def _answer(request: Request, *, template: str) -> HTMLResponse:
                 connection, session=request.cookies.get(COOKIE, ""), now=now
             )
             overview = account and await read_overview(connection, account_id=account.id, now=now)
-    except _DATABASE_ERRORS:
+    except UNAVAILABLE:
         return _page(request, status_code=503, is_reachable=False)
     request.state.account = account
     return _page(request, template=template, account=account, overview=overview)

@@ -11,8 +11,15 @@ import pytest
 import xlsxwriter
 
 from synctables.importer.model import ColumnType
-from synctables.syncs.model import Accept, OnEmpty, RunState, SchemaPolicy, SyncState
-from synctables.syncs.service import SyncChanges, delete_sync, update_sync
+from synctables.syncs.model import (
+    Accept,
+    OnEmpty,
+    RunState,
+    SchemaPolicy,
+    SyncOptions,
+    SyncState,
+)
+from synctables.syncs.service import SyncChanges, create_import, delete_sync, update_sync
 from tests.support.file_server import FileServer
 from tests.support.workers import Desk
 
@@ -331,7 +338,27 @@ async def test_the_sheet_that_was_chosen_is_followed_by_name(
     file_server.put("/places.xlsx", _workbook(lakes=lakes))
     without, _ = await desk.force(sync.id)
     assert without.error_code == 1024
-    assert await desk.rows("SELECT park FROM places ORDER BY 1") == [
+    assert await desk.rows("SELECT park FROM places_parks ORDER BY 1") == [
         ("Ibirapuera",),
         ("Stanley",),
+    ]
+
+
+async def test_an_import_makes_a_table_of_each_sheet(desk: Desk, file_server: FileServer) -> None:
+    sheets = {"parks": [["park"], ["Stanley"]], "lakes": [["lake"], ["Bodensee"]]}
+    async with desk.pool.connection() as connection:
+        run_id = await create_import(
+            connection,
+            desk.jobs_app,
+            account=desk.account,
+            url=file_server.put("/places.xlsx", _workbook(**sheets)),
+            file_name=None,
+            options=SyncOptions(interval_seconds=3600),
+            content=None,
+            limits=desk.limits,
+        )
+    run = await desk.wait_for(run_id)
+    assert run.table_names == ("places_parks", "places_lakes")
+    assert await desk.rows("SELECT park, lake FROM places_parks, places_lakes") == [
+        ("Stanley", "Bodensee")
     ]

@@ -96,6 +96,7 @@ def infer_columns(
         ),
         has_geometry=shapes is not None,
         crs=crs,
+        table_name="layer",
     )
     return _run(layer, table, options or ReadOptions(), chunk_rows)
 

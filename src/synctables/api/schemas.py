@@ -9,7 +9,7 @@ from uuid import UUID
 from pydantic import BaseModel, Field, PlainSerializer, WithJsonSchema
 
 from synctables.errors import error_class
-from synctables.importer.model import ColumnType
+from synctables.importer.model import MAX_TABLES_PER_IMPORT, ColumnType
 from synctables.syncs.model import (
     LogEntry,
     OnEmpty,
@@ -22,7 +22,6 @@ from synctables.syncs.model import (
 )
 from synctables.syncs.service import Forced
 
-MAX_TABLES_PER_IMPORT = 26
 _NOT_MODIFIED = 304
 
 

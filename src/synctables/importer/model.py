@@ -40,6 +40,8 @@ GEOMETRY_COLUMN = "the_geom"
 WEBMERCATOR_COLUMN = "the_geom_webmercator"
 SYSTEM_COLUMNS = (ID_COLUMN, GEOMETRY_COLUMN, WEBMERCATOR_COLUMN)
 
+MAX_TABLES_PER_IMPORT = 26
+
 
 @dataclass(frozen=True, kw_only=True)
 class Column:
@@ -76,7 +78,7 @@ class Limits:
     max_members: int = 10_000
     max_expansion_ratio: int = 1_000
     max_layers: int = 50
-    max_tables: int = 26
+    max_tables: int = MAX_TABLES_PER_IMPORT
     max_columns: int = 1_597
 
 
@@ -148,8 +150,8 @@ class Layer:
     details: dict[str, object] = field(default_factory=dict)
     decisions: tuple[Decision, ...] = ()
     misfits: tuple[Misfit, ...] = ()
-    table_name: str = ""
-    """What to name a table after: the file, the layer or both (section 3.4 of the reference)."""
+    table_name: str
+    """What to name a table after: the file, or file and layer where it has several."""
 
 
 @dataclass(frozen=True, kw_only=True)

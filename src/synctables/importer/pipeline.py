@@ -6,7 +6,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Protocol
 from uuid import UUID
 
@@ -164,21 +164,16 @@ async def run_pipeline(
 
 def _targets(order: Order, layers: Layers) -> list[Target]:
     """Where each layer goes: to the sync's table, or to a new one named after file and layer."""
-    stems = [PurePath(layer.member.name).stem for layer in layers.layers]
-    targets = []
-    for layer, stem in zip(layers.layers, stems, strict=True):
-        is_alone_in_member = stems.count(stem) == 1
-        name = stem if is_alone_in_member else f"{stem}_{layer.name}"
-        targets.append(
-            Target(
-                account_id=order.account_id,
-                schema_name=order.schema_name,
-                table_name=table_base_name(order.table_name or name),
-                live=order.live,
-                contract=order.contract,
-            )
+    return [
+        Target(
+            account_id=order.account_id,
+            schema_name=order.schema_name,
+            table_name=table_base_name(order.table_name or layer.table_name),
+            live=order.live,
+            contract=order.contract,
         )
-    return targets
+        for layer in layers.layers
+    ]
 
 
 def _count_bytes(recorder: Recorder) -> OnBytes:

@@ -95,9 +95,7 @@ class RunRecorder:
     async def imported(self, connection: Connection, imported: Imported) -> None:
         """Record success inside the transaction that applies it."""
         first = imported.applied[0]
-        rows = [asdict(applied.rows) for applied in imported.applied]
-        totals = {name: sum(row[name] for row in rows) for name in rows[0]}
-        read = sum(layer.row_count for layer in imported.typed.layers)
+        totals = _total_rows(imported)
         await repository.append_log(
             connection, self._run.log_id, *_details(imported), run_id=self._run.id
         )
@@ -117,20 +115,7 @@ class RunRecorder:
                 contract=first.columns,
                 layer=_layer_to_remember(imported.typed.layers[0]),
                 left_out_layers=imported.left_out,
-                report={
-                    "bytes": imported.fetched.size_bytes,
-                    "rows": {"read": read, **totals},
-                    "stage_seconds": {k.value: v for k, v in imported.stage_seconds.items()},
-                    "version": {
-                        "etag": imported.fetched.version.etag,
-                        "last_modified": imported.fetched.version.last_modified,
-                        "content_sha256": imported.fetched.version.content_sha256,
-                    },
-                    "layers": [_layer_report(layer) for layer in imported.typed.layers],
-                    "schema_changes": [
-                        change for applied in imported.applied for change in applied.schema_changes
-                    ],
-                },
+                report=_report(imported, totals),
             ),
         )
 
@@ -165,6 +150,30 @@ def _layer_to_remember(layer: TypedLayer) -> str | None:
     An only layer is often named after its file, which may be called otherwise tomorrow.
     """
     return layer.name if any(decision.subject == "layer" for decision in layer.decisions) else None
+
+
+def _total_rows(imported: Imported) -> dict[str, int]:
+    rows = [asdict(applied.rows) for applied in imported.applied]
+    return {name: sum(row[name] for row in rows) for name in rows[0]}
+
+
+def _report(imported: Imported, totals: dict[str, int]) -> dict[str, Any]:
+    """What the run's record keeps: figures, versions and decisions."""
+    version = imported.fetched.version
+    return {
+        "bytes": imported.fetched.size_bytes,
+        "rows": {"read": sum(layer.row_count for layer in imported.typed.layers), **totals},
+        "stage_seconds": {k.value: v for k, v in imported.stage_seconds.items()},
+        "version": {
+            "etag": version.etag,
+            "last_modified": version.last_modified,
+            "content_sha256": version.content_sha256,
+        },
+        "layers": [_layer_report(layer) for layer in imported.typed.layers],
+        "schema_changes": [
+            change for applied in imported.applied for change in applied.schema_changes
+        ],
+    }
 
 
 def _success_message(imported: Imported, totals: dict[str, int]) -> str:

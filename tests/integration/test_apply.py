@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 from decimal import Decimal
 from typing import Any
@@ -13,7 +14,12 @@ from psycopg.rows import DictRow, tuple_row
 from synctables.accounts.model import Account
 from synctables.accounts.service import create_account
 from synctables.catalog.tables import Table, find_table
-from synctables.errors import CannotChangeTableError, LoadError, LockedTableError
+from synctables.errors import (
+    CannotChangeTableError,
+    LoadError,
+    LockedTableError,
+    TableVanishedError,
+)
 from synctables.importer.apply import Applied, Target, apply
 from synctables.importer.model import Column, ColumnType, RowCounts, TypedLayer
 from tests.support.layers import MakeLayer
@@ -377,3 +383,57 @@ async def test_columns_that_change_under_a_lock_wait_and_then_say_so(
         with pytest.raises(LockedTableError):
             async with connection.transaction():
                 await refresh(connection, account, make_layer(wider, []), before)
+
+
+async def test_what_took_the_tables_name_during_the_run_is_let_alone(
+    connection: Connection, account: Account, make_layer: MakeLayer
+) -> None:
+    before = await create(connection, account, make_layer(TYPES, CITIES))
+    known = await find_table(connection, before.table.id)
+    await connection.execute("ALTER TABLE alice.cities RENAME TO towns")
+    await connection.execute("CREATE TABLE alice.cities (LIKE alice.towns INCLUDING ALL)")
+    await connection.execute("INSERT INTO alice.cities (cartodb_id, name) VALUES (1, 'mine')")
+
+    after = await apply(
+        connection,
+        make_layer(TYPES, [("Voss", 6_000)]),
+        target(account, live=known, contract=before.columns),
+        on_rows=lambda _: None,
+    )
+
+    assert after.table.name == "towns"
+    assert await rows(connection, "SELECT name FROM alice.towns") == [("Voss",)]
+    assert await rows(connection, "SELECT name FROM alice.cities") == [("mine",)]
+
+
+async def test_a_table_dropped_during_the_run_is_said(
+    connection: Connection, account: Account, make_layer: MakeLayer
+) -> None:
+    before = await create(connection, account, make_layer(TYPES, CITIES))
+    known = await find_table(connection, before.table.id)
+    await connection.execute("DROP TABLE alice.cities")
+    with pytest.raises(TableVanishedError, match="dropped during this run"):
+        await apply(
+            connection,
+            make_layer(TYPES, []),
+            target(account, live=known, contract=before.columns),
+            on_rows=lambda _: None,
+        )
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["LOCK TABLE alice.cities IN ACCESS EXCLUSIVE MODE", "UPDATE alice.cities SET size = 1"],
+)
+async def test_a_lock_that_stays_is_not_waited_for_for_ever(
+    pool: Any, make_layer: MakeLayer, monkeypatch: pytest.MonkeyPatch, statement: str
+) -> None:
+    monkeypatch.setattr("synctables.importer.apply.columns.PATIENCE", "200ms")
+    async with pool.connection() as connection:
+        account, _ = await create_account(connection, name="alice")
+        before = await create(connection, account, make_layer(TYPES, CITIES))
+    async with pool.connection() as user, pool.connection() as connection:
+        await user.execute(statement)
+        with pytest.raises(LockedTableError):
+            async with asyncio.timeout(20), connection.transaction():
+                await refresh(connection, account, make_layer(TYPES, []), before)

@@ -13,6 +13,9 @@ from synctables.importer.model import Column
 LOCK_TIMEOUT = "100ms"
 LOCK_ATTEMPTS = 50
 LOCK_PAUSE_SECONDS = 0.2
+PATIENCE = "10s"
+"""How long one lock on a table or row of the user's is waited for: a run that waits keeps a place
+of the worker's that other people's syncs need."""
 
 
 def qualified(schema_name: str, name: str) -> sql.Identifier:
@@ -27,6 +30,11 @@ def column_definitions(columns: tuple[Column, ...]) -> sql.Composed:
             for column in columns
         ]
     )
+
+
+async def be_patient(connection: Connection) -> None:
+    """From now on in this transaction a lock is waited for, but not for ever."""
+    await connection.execute(f"SET LOCAL lock_timeout = '{PATIENCE}'")
 
 
 async def live_types(connection: Connection, relation_oid: int) -> dict[str, str]:
@@ -75,7 +83,7 @@ async def alter_table(
             break
     else:
         raise LockedTableError("The columns changed, and other sessions keep the table locked.")
-    await connection.execute("SET LOCAL lock_timeout = 0")
+    await be_patient(connection)
     await connection.execute(
         sql.SQL("ALTER TABLE {} {}").format(table, sql.SQL(", ").join(actions))
     )

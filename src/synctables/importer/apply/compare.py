@@ -11,13 +11,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from psycopg import sql
+from psycopg import errors, sql
 
-from synctables.catalog.tables import Table, update_table
-from synctables.errors import CannotChangeTableError
+from synctables.catalog.tables import Table, find_table, update_table
+from synctables.errors import CannotChangeTableError, TableVanishedError
 from synctables.importer.apply.columns import (
     alter_table,
     alterations,
+    be_patient,
     column_definitions,
     live_types,
     qualified,
@@ -110,13 +111,16 @@ async def compare(
     """Make ``live`` equal to the layer. Columns that vanished from the file stay and become NULL.
 
     Raises `CannotChangeTableError` when a trigger, rule or policy of the user's changes how many
-    rows a statement hits, `LockedTableError` when columns change and the table stays locked.
+    rows a statement hits, `LockedTableError` when columns change and the table stays locked,
+    `TableVanishedError` when it was dropped since the run began.
     """
     columns = contract_after(layer.columns, target.contract)
-    table = qualified(live.schema_name, live.name)
     # Another owner's policies must not hide rows from the compare (refresh.md 15).
     await connection.execute("SET LOCAL row_security = off")
+    await be_patient(connection)
     await _send_new_rows(connection, layer, columns, on_rows=on_rows)
+    live = await _hold(connection, live)
+    table = qualified(live.schema_name, live.name)
     actions = alterations(columns, await live_types(connection, live.relation_oid))
     if actions:
         await alter_table(connection, table, actions)
@@ -135,6 +139,32 @@ def contract_after(columns: tuple[Column, ...], contract: tuple[Column, ...]) ->
     """The layer's columns, then those of the contract that vanished from the file."""
     names = {column.name for column in columns}
     return columns + tuple(column for column in contract if column.name not in names)
+
+
+async def _hold(connection: Connection, live: Table) -> Table:
+    """The table under the name that it has now and keeps until this transaction ends.
+
+    Between the beginning of a run and here lie minutes, in which users rename and replace tables:
+    what goes by the name that was known then may be somebody's work by now.
+    """
+    while True:
+        held = await find_table(connection, live.id)
+        if held is None:
+            raise TableVanishedError(f'The table "{live.name}" was dropped during this run.')
+        table = qualified(held.schema_name, held.name)
+        try:
+            async with connection.transaction():  # encloses the lock alone, no write of ours
+                await connection.execute(
+                    sql.SQL("LOCK TABLE ONLY {} IN ROW EXCLUSIVE MODE").format(table)
+                )
+        except (errors.UndefinedTable, errors.InvalidSchemaName, errors.WrongObjectType):
+            continue  # renamed or replaced between the two statements
+        cursor = await connection.execute(
+            "SELECT %s::regclass::oid::bigint AS oid", [table.as_string(connection)]
+        )
+        row = await cursor.fetchone()
+        if row is not None and row["oid"] == held.relation_oid:
+            return held
 
 
 async def _send_new_rows(

@@ -437,3 +437,36 @@ async def test_a_lock_that_stays_is_not_waited_for_for_ever(
         with pytest.raises(LockedTableError):
             async with asyncio.timeout(20), connection.transaction():
                 await refresh(connection, account, make_layer(TYPES, []), before)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("ALTER TABLE alice.cities ALTER size TYPE bytea USING NULL", "cannot cast type bytea"),
+        (
+            "ALTER TABLE alice.cities DROP size, ADD size bigint GENERATED ALWAYS AS (1) STORED",
+            "generated",
+        ),
+        ("PERFORM no_such_function()", "no_such_function"),
+        ("EXECUTE 'nonsense'", "syntax error"),
+        ("RAISE 'mine' USING ERRCODE = 'XX000'", "mine"),
+        ("RAISE 'mine' USING ERRCODE = 'ZZ999'", "mine"),
+        ("INSERT INTO alice.cities (name) VALUES ('again')", "stack depth"),
+    ],
+)
+async def test_whatever_users_do_to_the_table_is_told_in_the_databases_words(
+    connection: Connection, account: Account, make_layer: MakeLayer, change: str, said: str
+) -> None:
+    before = await create(connection, account, make_layer(TYPES, CITIES))
+    if not change.startswith("ALTER"):
+        await connection.execute(
+            "CREATE FUNCTION alice.trip() RETURNS trigger LANGUAGE plpgsql"
+            f" AS $$ BEGIN {change}; RETURN new; END $$"
+        )
+        change = (
+            "CREATE TRIGGER trip BEFORE INSERT ON alice.cities"
+            " FOR EACH ROW EXECUTE FUNCTION alice.trip()"
+        )
+    await connection.execute(change)
+    with pytest.raises(CannotChangeTableError, match=said):
+        await refresh(connection, account, make_layer(TYPES, [("Voss", 1)]), before)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import psycopg
+import structlog
 from psycopg import errors as pg
 
 from synctables.errors import (
@@ -48,10 +49,13 @@ _CLASSES: tuple[tuple[tuple[type[psycopg.Error], ...], type[RunError]], ...] = (
         ),
         CannotChangeTableError,
     ),
-    ((pg.AdminShutdown, pg.CrashShutdown, pg.CannotConnectNow), DatabaseUnavailableError),
     ((pg.QueryCanceled,), ReadTimeoutError),
-    ((psycopg.OperationalError, psycopg.InterfaceError), DatabaseUnavailableError),
 )
+_SERVER_TROUBLE = ("08", "25P0", "53", "57", "58")
+"""The SQLSTATEs by which a server says that it, and not the statement, has trouble: connection,
+timeouts of a session, resources, the operator, the system."""
+
+log = structlog.get_logger(__name__)
 
 
 async def apply(
@@ -62,9 +66,13 @@ async def apply(
     Raises a `RunError` where the database refuses; then the transaction must be rolled back, and
     the table is as it was.
     """
-    with coded_database_errors():
-        if target.live is None:
+    if target.live is None:
+        # The table is ours alone: what PostgreSQL itself stumbles over came out of the file.
+        with coded_database_errors(), _otherwise(LoadError, (pg.InternalError_,)):
             return await create(connection, layer, target, on_rows=on_rows)
+    # The table is the user's too: the rest is what they did to it, above all their triggers,
+    # which can raise anything.
+    with coded_database_errors(), _otherwise(CannotChangeTableError, (psycopg.Error,)):
         return await compare(connection, layer, target, target.live, on_rows=on_rows)
 
 
@@ -74,10 +82,31 @@ def coded_database_errors() -> Iterator[None]:
     try:
         yield
     except psycopg.Error as error:
-        for classes, coded in _CLASSES:
-            if isinstance(error, classes):
-                raise coded(_in_words(error)) from error
+        if coded := _code(error):
+            raise coded(_in_words(error)) from error
         raise
+
+
+@contextmanager
+def _otherwise(coded: type[RunError], classes: tuple[type[psycopg.Error], ...]) -> Iterator[None]:
+    """For errors that the server sent and that have no code of their own."""
+    try:
+        yield
+    except classes as error:
+        if error.sqlstate is None or _code(error):
+            raise
+        log.warning("table_not_changed", sqlstate=error.sqlstate, reason=_in_words(error))
+        raise coded(_in_words(error)) from error
+
+
+def _code(error: psycopg.Error) -> type[RunError] | None:
+    for classes, coded in _CLASSES:
+        if isinstance(error, classes):
+            return coded
+    is_from_server = error.sqlstate is not None and not error.sqlstate.startswith(_SERVER_TROUBLE)
+    if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError) and not is_from_server:
+        return DatabaseUnavailableError
+    return None
 
 
 def _in_words(error: psycopg.Error) -> str:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ipaddress
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
+from psycopg import ProgrammingError
+from psycopg.conninfo import conninfo_to_dict
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
@@ -57,8 +59,26 @@ class Settings(BaseSettings):
         default=4_000_000_000, gt=0, description="memory of the child that reads files"
     )
     run_concurrency: int = Field(default=2, ge=1, description="runs at once in one worker")
-    log_level: str = Field(default="INFO", description="DEBUG, INFO, WARNING or ERROR")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        default="INFO", description="DEBUG, INFO, WARNING or ERROR"
+    )
     log_json: bool = Field(default=False, description="logs as JSON lines")
+
+    @field_validator("database_url")
+    @classmethod
+    def _check_address(cls, value: str | None) -> str | None:
+        try:
+            conninfo_to_dict(value or "")
+        except ProgrammingError:  # its text would quote the address, password included
+            raise ValueError(
+                "it must be a libpq address such as postgresql://user:password@host:5432/database"
+            ) from None
+        return value
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _raise_case(cls, value: Any) -> Any:
+        return value.upper() if isinstance(value, str) else value
 
     @field_validator("allowed_networks", mode="before")
     @classmethod
@@ -82,7 +102,8 @@ def load_settings(**overrides: Any) -> Settings:
         return Settings(**given)
     except ValidationError as error:
         problems = "; ".join(
-            f"{_PREFIX}{'.'.join(str(part) for part in item['loc']).upper()}: {item['msg']}"
+            f"{_PREFIX}{'.'.join(str(part) for part in item['loc']).upper()}: "
+            + item["msg"].removeprefix("Value error, ")
             for item in error.errors()
         )
         raise ConfigurationError(f"Wrong settings: {problems}") from error

@@ -11,6 +11,7 @@ Other fixtures live in ``tests/support/``, one module per subject.
 from __future__ import annotations
 
 import itertools
+import os
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -44,6 +45,12 @@ _QUICK_AND_UNSAFE = {
     "shared_buffers": "128MB",
 }
 _numbers = itertools.count(1)
+
+
+def pytest_configure() -> None:
+    """Settings of the developer's own shell are none of the tests'."""
+    for name in [name for name in os.environ if name.startswith("SYNCTABLES_")]:
+        del os.environ[name]
 
 
 @pytest.fixture(scope="session")

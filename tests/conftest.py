@@ -23,6 +23,7 @@ from psycopg import errors, sql
 from synctables.db.migrate import migrate
 from synctables.db.pool import connect, create_pool
 from synctables.localpg import LocalCluster
+from synctables.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -49,8 +50,8 @@ _numbers = itertools.count(1)
 
 def pytest_configure() -> None:
     """Settings of the developer's own shell are none of the tests'."""
-    for name in [name for name in os.environ if name.startswith("SYNCTABLES_")]:
-        del os.environ[name]
+    for name in Settings.model_fields:
+        os.environ.pop(f"SYNCTABLES_{name.upper()}", None)
 
 
 @pytest.fixture(scope="session")

@@ -8,33 +8,26 @@ file is still the same.
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from synctables.datasources.asking import Asker, parse_item
 from synctables.datasources.base import Fetched, NotModified, OnBytes, SourceVersion
 from synctables.datasources.content_coding import decode_file
 from synctables.datasources.download import Download, Whole
-from synctables.datasources.http_errors import http_errors, status_error
+from synctables.datasources.http_errors import status_error
 from synctables.datasources.representation import condition_headers, confirms
-from synctables.datasources.web_address import (
-    WebAddress,
-    WrongAddressError,
-    follow_redirect,
-    parse_address,
-    validate_url,
-)
+from synctables.datasources.web_address import WebAddress, validate_url
 from synctables.errors import (
     DownloadError,
-    DownloadRefusedError,
     DownloadTimeoutError,
     PartialFileError,
     UnknownServerError,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
     import aiohttp
@@ -43,15 +36,10 @@ if TYPE_CHECKING:
 
 __all__ = ["UrlDatasource", "validate_url"]
 
-_MAX_REDIRECTS = 10
-_REDIRECTS = (301, 302, 303, 307, 308)
 _FILES = (200, 203, 204)
-_FOUND = 302
 _NOT_MODIFIED = 304
 _RANGE_ANSWERS = (206, 412, 416)
 _MENDABLE = (DownloadError, PartialFileError, DownloadTimeoutError, UnknownServerError)
-_PATIENCE = 10
-"""Idle timeouts that headers may take together, and the window in which a body's pace counts."""
 
 
 class UrlDatasource:
@@ -65,10 +53,8 @@ class UrlDatasource:
     def __init__(
         self, session: aiohttp.ClientSession, settings: Settings, *, backoff_seconds: float = 0.5
     ) -> None:
-        self._session = session
+        self._asker = Asker(session, settings)
         self._max_bytes = settings.max_file_bytes
-        self._patience_seconds = settings.idle_timeout_seconds * _PATIENCE
-        self._connect_seconds = settings.connect_timeout_seconds
         self._backoff_seconds = backoff_seconds
 
     async def fetch(
@@ -81,12 +67,12 @@ class UrlDatasource:
         server that stopped sending them clears them). Raises a `RunError`; ``http_status`` is
         set where an answer was received.
         """
-        address = _parse(item)
+        address = parse_item(item)
         download = Download(
             first_url=str(address.url),
             into=into,
             max_bytes=self._max_bytes,
-            pace_seconds=self._patience_seconds,
+            pace_seconds=self._asker.patience_seconds,
             on_bytes=on_bytes,
         )
         try:
@@ -102,7 +88,8 @@ class UrlDatasource:
         headers = condition_headers(known)
         while True:
             try:
-                async with self._ask(address, headers) as (response, hop):
+                async with self._asker.ask(address, headers) as (response, hop):
+                    _check_status(response, hop, headers)
                     if known and response.status == _NOT_MODIFIED:
                         if confirms(response.headers, known):
                             return NotModified(version=known, http_status=_NOT_MODIFIED)
@@ -135,53 +122,6 @@ class UrlDatasource:
             version=version,
             http_status=whole.http_status,
         )
-
-    @asynccontextmanager
-    async def _ask(
-        self, address: WebAddress, headers: Mapping[str, str]
-    ) -> AsyncIterator[tuple[aiohttp.ClientResponse, WebAddress]]:
-        """The answer with a file (or with what ``headers`` asked for), and where it came from."""
-        hop = address
-        for _ in range(_MAX_REDIRECTS + 1):
-            async with self._request(hop, headers) as response:
-                location = response.headers.get("Location")
-                if response.status not in _REDIRECTS or location is None:
-                    _check_status(response, hop, headers)
-                    yield response, hop
-                    return
-                hop = _next_hop(hop, location, status=response.status)
-        raise DownloadRefusedError(
-            f"{address.public} redirects more than {_MAX_REDIRECTS} times, perhaps in a circle.",
-            http_status=_FOUND,
-        )
-
-    @asynccontextmanager
-    async def _request(
-        self, hop: WebAddress, headers: Mapping[str, str]
-    ) -> AsyncIterator[aiohttp.ClientResponse]:
-        sent = dict(headers)
-        if hop.authorization:
-            sent["Authorization"] = hop.authorization
-        with http_errors(hop.public):
-            async with asyncio.timeout(self._connect_seconds + self._patience_seconds):
-                response = await self._session.get(hop.url, headers=sent, allow_redirects=False)
-        async with response:
-            yield response
-
-
-def _parse(item: str) -> WebAddress:
-    try:
-        return parse_address(item)
-    except WrongAddressError as error:
-        raise DownloadRefusedError(f"The address cannot be fetched: {error}.") from error
-
-
-def _next_hop(hop: WebAddress, location: str, *, status: int) -> WebAddress:
-    try:
-        return follow_redirect(hop, location)
-    except WrongAddressError as error:
-        message = f"{hop.public} redirects to an address that cannot be fetched: {error}."
-        raise DownloadRefusedError(message, http_status=status) from error
 
 
 def _check_status(

@@ -102,7 +102,7 @@ def sqlite_file(folder: Path) -> bytes:
         pytest.param("x.geojson", VRT, HtmlRefusedError, "OGRVRT", id="a vrt called geojson"),
         pytest.param("x.geojson", b"<WFS_Capabilities/>", HtmlRefusedError, "WFS", id="wfs"),
         pytest.param("x.geojson", b"WFS:http://a.b/", InvalidGeoJsonError, "not JSON", id="url"),
-        pytest.param("a.geojson", b'{"1": [2]}', InvalidGeoJsonError, "no GeoJSON", id="json"),
+        pytest.param("a.geojson", b'{"1": [2]}', UnsupportedFileError, "no GeoJSON", id="json"),
         pytest.param("a.json", b'[{"a": 1}]', UnsupportedFileError, "plain JSON", id="an array"),
         pytest.param("a", b'{"error": "no"}', UnsupportedFileError, "plain JSON", id="an object"),
         pytest.param("a.json", b'{"type": "Topology", "objects": {}}', UnsupportedFileError,

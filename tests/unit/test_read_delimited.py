@@ -197,6 +197,12 @@ def test_a_very_long_cell_and_line_are_read(tmp_path: Path) -> None:
     assert rows_of(layer) == [["1", long], ["2", "y"]]
 
 
+def test_a_line_too_long_to_hold_is_refused(tmp_path: Path) -> None:
+    layer = read_text(tmp_path, f"a,b\n1,{'x' * 17_000_000}\n2,y\n")
+    with pytest.raises(MalformedCsvError, match="told apart"):
+        rows_of(layer)
+
+
 def test_rows_keep_the_order_of_the_file(tmp_path: Path) -> None:
     numbers = [str(number) for number in random.Random(1).sample(range(10**9), 100_000)]
     layer = read_text(tmp_path, "n,m\n" + "".join(f"{number},x\n" for number in numbers))

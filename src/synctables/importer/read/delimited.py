@@ -32,6 +32,8 @@ from synctables.importer.read.records import ONE_COLUMN, Dialect, find_quoted, m
 
 BATCH_ROWS = 65_536
 LINE_BYTES = 16 * 1024 * 1024
+BUFFER_BYTES = 32 * 1024 * 1024
+"""Left alone, DuckDB takes sixteen times the longest line for a buffer: 256 MB, several times."""
 
 _DELIMITER_NAMES = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar", " ": "space"}
 
@@ -121,6 +123,9 @@ def _stream(path: Path, dialect: Dialect, width: int) -> Iterator[pa.RecordBatch
         names = ", ".join(f"f{index}" for index in range(width))
         scan = _scan_sql(path, dialect, width)
         yield from connection.sql(f"SELECT {names} FROM {scan}").to_arrow_reader(BATCH_ROWS)  # noqa: S608
+    except duckdb.InvalidInputException as error:
+        reason = str(error).splitlines()[0]
+        raise MalformedCsvError(f"The rows cannot be told apart: {reason}") from error
     finally:
         connection.close()
 
@@ -138,6 +143,7 @@ def _scan_sql(path: Path, dialect: Dialect, width: int, *, extra: str = "") -> s
         f"header={str(dialect.has_header).lower()}",
         f"skip={dialect.skip_lines}",
         f"max_line_size={LINE_BYTES}",
+        f"buffer_size={BUFFER_BYTES}",
         f"columns={{{columns}}}",
         *([extra] if extra else []),
     ]

@@ -192,7 +192,7 @@ def _detect_json(member: Member, head: bytes) -> Format | None:
     if "Topology" in types:
         raise UnsupportedFileError(f"{member.name} is TopoJSON, which is not read.")
     if member.path.suffix == ".geojson":
-        raise InvalidGeoJsonError(f"{member.name} holds JSON, but no GeoJSON features.")
+        raise UnsupportedFileError(f"{member.name} holds JSON, but no GeoJSON features.")
     if has_json_name or _looks_like_json(text):
         raise UnsupportedFileError(
             f"{member.name} is JSON but no GeoJSON; plain JSON is not read yet."

@@ -4,6 +4,8 @@
 .PHONY: help dev demo check style types imports locks test test-full lock clean
 
 BIN := .venv/bin
+# One more than two cores: tests of whole processes mostly wait.
+TEST_PROCESSES ?= 3
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,10 +32,10 @@ locks: dev
 	scripts/lock --check
 
 test: dev  ## the test suite; ARGS=… goes to pytest
-	$(BIN)/pytest -m "not full" -n auto $(ARGS)
+	$(BIN)/pytest -m "not full" -n $(TEST_PROCESSES) $(ARGS)
 
 test-full: dev  ## the test suite with what takes long
-	$(BIN)/pytest -n auto $(ARGS)
+	$(BIN)/pytest -n $(TEST_PROCESSES) $(ARGS)
 
 lock: dev  ## write the lock files again; UPGRADE=1: with the newest versions
 	scripts/lock $(if $(filter-out 0,$(UPGRADE)),--upgrade)

@@ -162,6 +162,18 @@ class PartialFileError(TransientError):
     hint = "The connection broke before the whole file was here. It is tried again soon."
 
 
+class ArcgisVersionError(TerminalError):
+    code = 1013
+    title = "Invalid ArcGIS version"
+    hint = "Layers can be read from ArcGIS servers from version 10.1 on. Ask for an export instead."
+
+
+class ArcgisQueryError(TerminalError):
+    code = 1023
+    title = "ArcGIS server misconfiguration"
+    hint = "The layer does not allow queries. Its owner can switch on the capability Query."
+
+
 # --- unpack ------------------------------------------------------------------------------------
 
 
@@ -378,6 +390,13 @@ class DiskFullError(TransientError):
     code = 6674
     title = "Disk full"
     hint = "This server has no space left. Tell the operator."
+    blame = "service"
+
+
+class ReaderEndedError(TransientError):
+    code = 6675
+    title = "Reader ended"
+    hint = "The process that read the file was ended from outside. It is tried again soon."
     blame = "service"
 
 

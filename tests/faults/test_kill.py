@@ -89,7 +89,9 @@ def stop_and_start(site: Site) -> None:
     site.start()
 
 
-@pytest.mark.parametrize("accident", [kill_worker, kill_serve, stop_and_start])
+@pytest.mark.parametrize(
+    "accident", [kill_worker, kill_serve, pytest.param(stop_and_start, marks=pytest.mark.full)]
+)
 def test_an_import_survives(
     site: Site, file_server: FileServer, accident: Callable[[Site], None]
 ) -> None:

@@ -271,7 +271,7 @@ async def test_a_vanished_column_stays_and_becomes_null_and_an_added_one_comes(
     after = await refresh(connection, account, make_layer(newer, [("Oslo", "Anne")]), before)
 
     assert [column.name for column in after.columns] == ["name", "mayor", "size"]
-    assert after.schema_changes == ('ADD COLUMN "mayor" text',)
+    assert after.schema_changes == ('column "mayor" (text) was added',)
     assert await rows(connection, "SELECT name, size, mayor FROM alice.cities") == [
         ("Oslo", None, "Anne")
     ]

@@ -306,11 +306,12 @@ async def test_another_way_to_read_counts_even_when_it_is_chosen_during_a_run(
         )
     file_server.release("/a.csv")
     await desk.wait_for(run_id)
-    assert (await desk.sync(sync.id)).version.etag is None
+    assert (await desk.sync(sync.id)).reads_anew
 
     file_server.put("/a.csv", b"code\n1\n2\n", etag='"v1"')
     again, run = await desk.force(sync.id)
-    assert (run.http_status, again.version.etag) == (200, '"v1"')
+    assert (run.http_status, again.reads_anew) == (200, False)
+    assert (await desk.force(sync.id))[1].http_status == 304
 
 
 def _workbook(**sheets: Sequence[Sequence[object]]) -> bytes:
@@ -321,6 +322,18 @@ def _workbook(**sheets: Sequence[Sequence[object]]) -> bytes:
             for number, row in enumerate(rows):
                 sheet.write_row(number, 0, row)
     return content.getvalue()
+
+
+async def test_an_only_sheet_is_followed_when_another_is_put_before_it(
+    desk: Desk, file_server: FileServer
+) -> None:
+    parks, lakes = [["park"], ["Stanley"]], [["lake"], ["Bodensee"]]
+    sync, _ = await desk.add(file_server.put("/places.xlsx", _workbook(parks=parks)))
+    assert sync.options.layer is None
+    file_server.put("/places.xlsx", _workbook(lakes=lakes, parks=[*parks, ["Ibirapuera"]]))
+    followed, _ = await desk.force(sync.id)
+    assert followed.options.layer == "parks"
+    assert await desk.rows("SELECT park FROM places ORDER BY 1") == [("Ibirapuera",), ("Stanley",)]
 
 
 async def test_the_sheet_that_was_chosen_is_followed_by_name(

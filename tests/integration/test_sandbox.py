@@ -21,6 +21,7 @@ from synctables.errors import (
     FileTooBigError,
     LoadError,
     MalformedCsvError,
+    ReaderEndedError,
     ReadTimeoutError,
     RunError,
 )
@@ -200,11 +201,20 @@ async def test_a_file_beyond_the_limit_is_too_big(workspace: Path) -> None:
             await sandbox.read(unpacked, ReadOptions(), LIMITS)
 
 
-@pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGKILL])
-async def test_a_crash_is_the_failure_of_one_run(workspace: Path, number: signal.Signals) -> None:
+@pytest.mark.parametrize(
+    ("number", "error", "words"),
+    [
+        pytest.param(signal.SIGSEGV, LoadError, "crashed on this file .SIGSEGV", id="the file"),
+        pytest.param(signal.SIGKILL, ReaderEndedError, "SIGKILL", id="somebody, or lack of memory"),
+        pytest.param(signal.SIGTERM, ReaderEndedError, "SIGTERM", id="an operator"),
+    ],
+)
+async def test_who_ended_the_child_decides_whether_the_file_is_to_blame(
+    workspace: Path, number: signal.Signals, error: type[RunError], words: str
+) -> None:
     async with Sandbox.start(workspace, AMPLE) as sandbox:
         os.kill(sandbox.pid, number)
-        with pytest.raises(LoadError, match=f"crashed on this file \\({number.name}\\)"):
+        with pytest.raises(error, match=words):
             await unpack_into(sandbox, workspace, CSV, "a.csv")
 
 
@@ -258,6 +268,20 @@ async def test_a_spare_child_that_died_while_waiting_is_not_handed_out() -> None
     assert await taken.ask("nonsense", {}, on_progress=None) == {
         "error": {"class": "LoadError", "message": ""}
     }
+    await asyncio.gather(taken.kill(), spare.close())
+
+
+async def test_a_spare_child_that_never_started_is_not_the_next_run_s_failure(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    spare = Spare()
+    with monkeypatch.context() as broken:
+        broken.setattr("sys.executable", "/bin/false")
+        spare.prepare()
+        with pytest.raises(ReaderEndedError, match="did not start"):
+            await spare.peek()
+    taken = await spare.take()
+    assert await taken.answers()
     await asyncio.gather(taken.kill(), spare.close())
 
 

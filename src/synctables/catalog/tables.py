@@ -49,11 +49,13 @@ async def list_row_counts(connection: Connection, account_id: UUID) -> dict[UUID
     return {row["id"]: row["row_count"] for row in await cursor.fetchall()}
 
 
-async def lock_names(connection: Connection, schema_name: str) -> set[str]:
+async def lock_names(connection: Connection, *, account_id: UUID, schema_name: str) -> set[str]:
     """Every name taken in the schema; none of ours takes another until this transaction ends."""
     await connection.execute(
-        "SELECT pg_advisory_xact_lock(hashtextextended('synctables names in ' || %s, 0))",
-        [schema_name],
+        "INSERT INTO name_locks (account_id) VALUES (%s) ON CONFLICT DO NOTHING", [account_id]
+    )
+    await connection.execute(
+        "SELECT FROM name_locks WHERE account_id = %s FOR UPDATE", [account_id]
     )
     cursor = await connection.execute(
         """

@@ -12,15 +12,27 @@ from contextlib import suppress
 from typing import Any
 
 import psutil
+import structlog
 
-from synctables.errors import FileTooBigError, LoadError, ReadTimeoutError, RunError
+from synctables.errors import (
+    FileTooBigError,
+    LoadError,
+    ReaderEndedError,
+    ReadTimeoutError,
+    RunError,
+)
 from synctables.importer.environment import scrubbed_environment
+
+log = structlog.get_logger(__name__)
 
 MAX_LINE_BYTES = 64 * 1024 * 1024
 LOG_BYTES = 64 * 1024
 LOOK_SECONDS = 0.5
 """How often the resident size is looked at; a child cannot fill gigabytes between two looks
 because RLIMIT_DATA stops it (`confine`)."""
+
+_FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
+"""Signals that no file brings about: an operator's, or the kernel's when memory runs out."""
 
 OnProgress = Callable[[dict[str, object]], None]
 
@@ -37,7 +49,10 @@ class ChildProcess:
 
     @classmethod
     async def start(cls) -> ChildProcess:
-        """Start the interpreter and wait until its imports are done."""
+        """Start the interpreter and wait until its imports are done.
+
+        Raises `ReaderEndedError`: no file has been touched yet, so none is to blame.
+        """
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-I", "-m", "synctables.importer.child"),
             stdin=asyncio.subprocess.PIPE,
@@ -51,6 +66,10 @@ class ChildProcess:
         child = cls(process)
         try:
             await child._next_answer(None)
+        except RunError as error:
+            await child.kill()
+            log.warning("sandbox.did_not_start", child=child.log[-2000:])
+            raise ReaderEndedError("The process that reads files did not start.") from error
         except BaseException:
             await child.kill()
             raise
@@ -139,6 +158,8 @@ class ChildProcess:
             return LoadError("The reader gave an answer that makes no sense.")
         if code == -signal.SIGXCPU:
             return _timeout()
+        if -code in _FROM_OUTSIDE:
+            return ReaderEndedError(f"The reader was ended by {signal.Signals(-code).name}.")
         name = signal.Signals(-code).name if code < 0 else f"exit code {code}"
         return LoadError(f"The reader crashed on this file ({name}).")
 

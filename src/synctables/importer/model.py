@@ -61,6 +61,8 @@ class ReadOptions:
     quoted_fields_guessing: bool = True
     layer: str | None = None
     """Follow this layer only; None: the first that holds rows, or all with `every_layer`."""
+    preferred_layer: str | None = None
+    """Where no ``layer`` is asked for and this one is there, follow it."""
     every_layer: bool = False
     accept_html: bool = False
     """Read an HTML or XML page as text instead of refusing it."""

@@ -68,10 +68,8 @@ class Spare:
     async def take(self) -> ChildProcess:
         """A ready child: the spare one if it still lives, else a new one."""
         waiting, self._next = self._next, None
-        child = await waiting if waiting else await ChildProcess.start()
-        if not await child.answers():
-            await child.kill()
-            child = await ChildProcess.start()
+        child = await _living(waiting) if waiting else None
+        child = child or await ChildProcess.start()
         self.prepare()
         return child
 
@@ -79,7 +77,7 @@ class Spare:
         """End the waiting child."""
         waiting, self._next = self._next, None
         if waiting is not None:
-            with suppress(RunError):
+            with suppress(RunError, OSError):
                 await (await waiting).kill()
 
 
@@ -166,11 +164,23 @@ class Sandbox:
         try:
             answer = await self._child.ask(name, arguments, on_progress=self._on_progress)
             if "error" in answer:
-                raise _to_error(answer["error"])
+                raise _to_error(answer["error"], self._workspace)
         except LoadError as error:
             log.warning("sandbox.failed", call=name, error=str(error), child=self.log[-LOG_TAIL:])
             raise
         return answer.get("value")
+
+
+async def _living(waiting: asyncio.Task[ChildProcess]) -> ChildProcess | None:
+    """The child that was started ahead, unless it failed to start or has died since."""
+    try:
+        child = await waiting
+    except (RunError, OSError):
+        return None
+    if await child.answers():
+        return child
+    await child.kill()
+    return None
 
 
 async def _enter(child: ChildProcess, workspace: Path, limits: SandboxLimits) -> dict[str, str]:
@@ -191,11 +201,14 @@ def _validate(adapter: TypeAdapter[T], value: Any) -> T:
         raise LoadError("The reader gave an answer that makes no sense.") from None
 
 
-def _to_error(named: Any) -> RunError:
-    """The error that the child named, if it is one of ours with a code; else a `LoadError`."""
+def _to_error(named: Any, workspace: Path) -> RunError:
+    """The error that the child named, if it is one of ours with a code; else a `LoadError`.
+
+    Libraries put whole paths in their words; users read them without the workspace's.
+    """
     name = named.get("class") if isinstance(named, dict) else None
     found = getattr(errors, name, None) if isinstance(name, str) else None
     if not (isinstance(found, type) and issubclass(found, RunError) and hasattr(found, "code")):
         return LoadError()
     message = str(named.get("message", ""))[:2000]
-    return found(message)
+    return found(message.replace(f"{workspace}/", ""))

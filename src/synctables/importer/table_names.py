@@ -11,6 +11,7 @@ from collections.abc import Container
 from anyascii import anyascii
 
 from synctables.errors import TableNameError
+from synctables.importer.reserved_words import RESERVED_WORDS
 
 MAX_NAME_BYTES = 63
 """NAMEDATALEN - 1. Names are ASCII, so bytes are characters."""
@@ -24,22 +25,12 @@ _EXTENSION = re.compile(
     re.IGNORECASE,
 )
 
-# PostgreSQL's reserved words and what reference.md 3.9 reserves; such a name gets the suffix _t.
-_RESERVED = """
-    all analyse analyze and any array as asc asymmetric authorization binary both case cast check
-    collate collation column concurrently constraint create cross current_catalog current_date
-    current_role current_schema current_time current_timestamp current_user default deferrable desc
-    distinct do else end except false fetch for foreign freeze from full grant group having ilike in
-    initially inner intersect into is isnull join lateral leading left like limit localtime
-    localtimestamp natural not notnull null offset on only or order outer overlaps placing primary
-    references returning right select session_user similar some symmetric system_user table
-    tablesample then to trailing true union unique user using variadic verbose when where window
-    with tableoid xmin cmin xmax cmax ctid
-    between new off old format controller action
+# What reference.md 3.9 reserves beside the reserved words; such a name gets the suffix _t.
+_TAKEN_TABLES = """
     spatial_ref_sys geography_columns geometry_columns raster_columns raster_overviews
     cdb_tablemetadata geometry raster layergroup public
 """
-_RESERVED_NAMES = frozenset(_RESERVED.split())
+_RESERVED_NAMES = RESERVED_WORDS | frozenset(_TAKEN_TABLES.split())
 
 
 def table_base_name(file_name: str) -> str:

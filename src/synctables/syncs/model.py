@@ -106,6 +106,10 @@ class Sync:
     error_code: int | None
     error_message: str | None
     version: SourceVersion
+    reads_anew: bool
+    """Other options of reading were set since: the same version makes another table now."""
+    followed_layer: str | None
+    """The layer that the table holds; preferred where ``options.layer`` names none."""
     contract: tuple[Column, ...]
     visualization_id: UUID | None
     from_external_source: bool

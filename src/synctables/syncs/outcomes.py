@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -15,7 +15,7 @@ from synctables.errors import FencedError, RefusedError, RunError
 from synctables.importer.model import Column
 from synctables.importer.publish import notify
 from synctables.syncs import repository
-from synctables.syncs.model import Run, RunState, Sync, SyncState
+from synctables.syncs.model import Run, RunState, Sync, SyncOptions, SyncState
 from synctables.syncs.repository import Connection
 from synctables.syncs.schedule import next_slot, retry_at
 from synctables.syncs.uploads import delete_upload
@@ -47,6 +47,8 @@ class Outcome:
     contract: tuple[Column, ...] | None = None
     layer: str | None = None
     """The layer that was chosen among several, to be followed by name from now on."""
+    followed_layer: str | None = None
+    """The layer that the table holds now."""
     left_out_layers: tuple[str, ...] = ()
     report: dict[str, Any] = field(default_factory=dict)
 
@@ -84,7 +86,7 @@ async def record_outcome(
     if run.sync_id is not None:
         sync = await repository.get_sync(connection, run.sync_id, for_update=True)
         if sync is not None:
-            await _update_sync(connection, sync, _as_read_now(outcome, run, sync), now)
+            await _update_sync(connection, sync, run.options, outcome, now)
     await _finish_run(connection, run, outcome, now)
     await delete_upload(connection, run.id)
     await repository.append_log(
@@ -114,27 +116,19 @@ async def abandon_runs(connection: Connection, sync: Sync, *, now: datetime) -> 
             await connection.execute("DELETE FROM fences WHERE run_id = %s", [run.id])
 
 
-def _as_read_now(outcome: Outcome, run: Run, sync: Sync) -> Outcome:
-    """The outcome without its version where the options of reading were changed during the run.
-
-    The next run then reads the source anew, as it would after a change between two runs.
-    """
-    if not outcome.is_success or run.options.reads_like(sync.options):
-        return outcome
-    modified_at = outcome.version.modified_at if outcome.version else None
-    return replace(outcome, version=SourceVersion(modified_at=modified_at))
-
-
-async def _update_sync(connection: Connection, sync: Sync, outcome: Outcome, now: datetime) -> None:
+async def _update_sync(
+    connection: Connection, sync: Sync, options: SyncOptions, outcome: Outcome, now: datetime
+) -> None:
     if outcome.is_success:
-        await _mark_success(connection, sync, outcome, now)
+        await _mark_success(connection, sync, options, outcome, now)
     else:
         await _mark_failure(connection, sync, outcome, now)
 
 
 async def _mark_success(
-    connection: Connection, sync: Sync, outcome: Outcome, now: datetime
+    connection: Connection, sync: Sync, options: SyncOptions, outcome: Outcome, now: datetime
 ) -> None:
+    """``options`` are those that the run read with; the sync's own may have changed since."""
     version = outcome.version or sync.version
     await connection.execute(
         """
@@ -145,7 +139,9 @@ async def _mark_success(
             etag = %(etag)s, last_modified = %(last_modified)s,
             content_sha256 = %(content_sha256)s, source_modified_at = %(source_modified_at)s,
             table_id = coalesce(%(table_id)s, table_id), name = coalesce(%(name)s, name),
-            contract = coalesce(%(contract)s, contract), layer = coalesce(layer, %(layer)s)
+            contract = coalesce(%(contract)s, contract), layer = coalesce(layer, %(layer)s),
+            followed_layer = coalesce(%(followed_layer)s, followed_layer),
+            reads_anew = %(reads_anew)s
         WHERE id = %(id)s
         """,
         {
@@ -161,6 +157,8 @@ async def _mark_success(
             "table_id": outcome.table_id,
             "name": outcome.table_names[0] if outcome.table_names else None,
             "layer": outcome.layer,
+            "followed_layer": outcome.followed_layer,
+            "reads_anew": not options.reads_like(sync.options),
             "contract": None
             if outcome.contract is None
             else repository.contract_value(outcome.contract),

@@ -114,6 +114,7 @@ class RunRecorder:
                 table_names=tuple(applied.table.name for applied in imported.applied),
                 contract=first.columns,
                 layer=_layer_to_remember(imported.typed.layers[0]),
+                followed_layer=imported.typed.layers[0].name,
                 left_out_layers=imported.left_out,
                 report=_report(imported, totals),
             ),
@@ -198,7 +199,8 @@ def _layer_report(layer: TypedLayer) -> dict[str, Any]:
 
 def _details(imported: Imported) -> list[str]:
     """The log's plain lines: what was decided, what did not fit, what changed in the columns."""
-    lines = []
+    seconds = ", ".join(f"{stage} {taken:g} s" for stage, taken in imported.stage_seconds.items())
+    lines = [f"Stages: {seconds}."]
     for layer in imported.typed.layers:
         for decision in layer.decisions:
             reason = f" ({decision.reason})" if decision.reason else ""

@@ -45,8 +45,10 @@ _TRIM_LOGS = """
 DELETE FROM log_entries WHERE id IN (
     SELECT id FROM (
         SELECT id, row_number() OVER (PARTITION BY log_id ORDER BY id DESC) AS age
-        FROM log_entries) AS numbered
-    WHERE age > %s)
+        FROM log_entries
+        WHERE log_id IN (
+            SELECT log_id FROM log_entries GROUP BY log_id HAVING count(*) > %(kept)s)) AS numbered
+    WHERE age > %(kept)s)
 """
 
 _FORGET_LOGS = """
@@ -105,7 +107,7 @@ async def forget_old_records(connection: Connection) -> None:
     """Keep a month of runs, and the newest entries of each log that a sync or a run still has."""
     await connection.execute(_FORGET_RUNS, [datetime.now(UTC) - KEPT_RUNS])
     await connection.execute(_FORGET_LOGS)
-    await connection.execute(_TRIM_LOGS, [KEPT_LOG_ENTRIES])
+    await connection.execute(_TRIM_LOGS, {"kept": KEPT_LOG_ENTRIES})
 
 
 async def forget_old_jobs(jobs_app: App) -> None:

@@ -151,12 +151,9 @@ async def update_options(
     )
 
 
-async def forget_version(connection: Connection, sync_id: UUID) -> None:
-    """Let the next run read the source anew even if it has not changed."""
-    await connection.execute(
-        "UPDATE syncs SET etag = NULL, last_modified = NULL, content_sha256 = NULL WHERE id = %s",
-        [sync_id],
-    )
+async def read_anew(connection: Connection, sync_id: UUID) -> None:
+    """Let the next run read the source even if it has not changed."""
+    await connection.execute("UPDATE syncs SET reads_anew = true WHERE id = %s", [sync_id])
 
 
 async def delete_sync(connection: Connection, sync_id: UUID) -> None:
@@ -328,7 +325,8 @@ def _sync(row: DictRow) -> Sync:
     )
     plain = (
         "id account_id table_id url service_name service_item_id created_at updated_at run_at"
-        " ran_at attempted_at modified_at retried_times log_id error_code error_message"
+        " ran_at attempted_at modified_at retried_times log_id error_code error_message reads_anew"
+        " followed_layer"
         " visualization_id from_external_source"
     )
     return Sync(

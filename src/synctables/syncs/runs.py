@@ -17,7 +17,7 @@ from psycopg_pool import AsyncConnectionPool
 from synctables.accounts.model import Account
 from synctables.accounts.service import get_account
 from synctables.catalog.tables import find_table
-from synctables.datasources.base import Fetched, NotModified, OnBytes
+from synctables.datasources.base import Fetched, NotModified, OnBytes, SourceVersion
 from synctables.datasources.url import UrlDatasource
 from synctables.errors import (
     FencedError,
@@ -158,6 +158,7 @@ async def _order(begun: Begun, workshop: Workshop) -> Order:
             type_guessing=options.type_guessing,
             quoted_fields_guessing=options.quoted_fields_guessing,
             layer=options.layer,
+            preferred_layer=sync.followed_layer if sync else None,
             every_layer=run.sync_id is None,
             column_types=options.column_types,
             contract=sync.contract if sync else (),
@@ -186,9 +187,9 @@ def _fetch_of(begun: Begun, order: Order, workshop: Workshop) -> Fetch:
 
     async def from_url(into: Path, on_bytes: OnBytes) -> Fetched | NotModified:
         source = UrlDatasource(workshop.http, workshop.settings)
-        # A forced override must judge the file again even if it is the refused version's twin.
-        known = begun.sync.version if begun.sync and order.live and not run.accept else None
-        return await fetch(source, run.url or "", known=known, into=into, on_bytes=on_bytes)
+        return await fetch(
+            source, run.url or "", known=_known_version(begun, order), into=into, on_bytes=on_bytes
+        )
 
     async def from_upload(into: Path, on_bytes: OnBytes) -> Fetched | NotModified:
         async with workshop.pool.connection() as connection:
@@ -202,6 +203,14 @@ def _fetch_of(begun: Begun, order: Order, workshop: Workshop) -> Fetch:
             )
 
     return from_url if run.url is not None else from_upload
+
+
+def _known_version(begun: Begun, order: Order) -> SourceVersion | None:
+    """What the source may answer "not modified" to; None where it must be read in any case."""
+    sync = begun.sync
+    if sync is None or order.live is None or sync.reads_anew or begun.run.accept:
+        return None
+    return sync.version
 
 
 @asynccontextmanager

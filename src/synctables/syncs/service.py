@@ -180,7 +180,7 @@ async def update_sync(
         spread_seconds=spread_seconds(sync_id, timedelta(seconds=options.interval_seconds)),
     )
     if not options.reads_like(sync.options):
-        await repository.forget_version(connection, sync_id)
+        await repository.read_anew(connection, sync_id)
     return await find_sync(connection, account_id=account_id, sync_id=sync_id)
 
 

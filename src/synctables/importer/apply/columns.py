@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 
 from psycopg import errors, sql
 
@@ -50,22 +51,40 @@ async def live_types(connection: Connection, relation_oid: int) -> dict[str, str
     return {row["name"]: row["type"] for row in await cursor.fetchall()}
 
 
-def alterations(columns: tuple[Column, ...], live: dict[str, str]) -> list[sql.Composed]:
-    """ALTER TABLE's actions that give the live table these columns; none where it has them."""
-    actions = []
+@dataclass(frozen=True, kw_only=True)
+class Alteration:
+    """One change of a column: ALTER TABLE's action, and the same in words."""
+
+    action: sql.Composed
+    words: str
+
+
+def alterations(columns: tuple[Column, ...], live: dict[str, str]) -> list[Alteration]:
+    """What gives the live table these columns; nothing where it has them."""
+    found = []
     for column in columns:
         name, type_ = sql.Identifier(column.name), sql.SQL(column.type.value)
         if column.name not in live:
-            actions.append(sql.SQL("ADD COLUMN {} {}").format(name, type_))
+            found.append(
+                Alteration(
+                    action=sql.SQL("ADD COLUMN {} {}").format(name, type_),
+                    words=f'column "{column.name}" ({column.type}) was added',
+                )
+            )
         elif live[column.name] != column.type.value:
-            actions.append(sql.SQL("ALTER COLUMN {0} TYPE {1} USING {0}::{1}").format(name, type_))
-    return actions
+            found.append(
+                Alteration(
+                    action=sql.SQL("ALTER COLUMN {0} TYPE {1} USING {0}::{1}").format(name, type_),
+                    words=f'column "{column.name}" became {column.type}, from {live[column.name]}',
+                )
+            )
+    return found
 
 
 async def alter_table(
-    connection: Connection, table: sql.Composable, actions: list[sql.Composed]
+    connection: Connection, table: sql.Composable, changes: list[Alteration]
 ) -> None:
-    """Carry the actions out. Raises `LockedTableError` when the lock is not to be had.
+    """Carry the changes out. Raises `LockedTableError` when the lock is not to be had.
 
     Each try waits 100 ms at most, so that readers who queue up behind it never wait longer
     (refresh.md 18); the savepoint encloses the lock alone, no write of ours.
@@ -85,5 +104,7 @@ async def alter_table(
         raise LockedTableError("The columns changed, and other sessions keep the table locked.")
     await be_patient(connection)
     await connection.execute(
-        sql.SQL("ALTER TABLE {} {}").format(table, sql.SQL(", ").join(actions))
+        sql.SQL("ALTER TABLE {} {}").format(
+            table, sql.SQL(", ").join([change.action for change in changes])
+        )
     )

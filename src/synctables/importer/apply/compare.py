@@ -121,9 +121,9 @@ async def compare(
     await _send_new_rows(connection, layer, columns, on_rows=on_rows)
     live = await _hold(connection, live)
     table = qualified(live.schema_name, live.name)
-    actions = alterations(columns, await live_types(connection, live.relation_oid))
-    if actions:
-        await alter_table(connection, table, actions)
+    changes = alterations(columns, await live_types(connection, live.relation_oid))
+    if changes:
+        await alter_table(connection, table, changes)
     rows = await _apply_difference(connection, live, columns, layer.row_count)
     refreshed = replace(live, row_count=layer.row_count)
     await update_table(connection, refreshed)
@@ -131,7 +131,7 @@ async def compare(
         table=refreshed,
         columns=columns,
         rows=rows,
-        schema_changes=tuple(action.as_string(connection) for action in actions),
+        schema_changes=tuple(change.words for change in changes),
     )
 
 

@@ -64,7 +64,9 @@ async def create(
 async def _name(
     connection: Connection, provisional: sql.Identifier, target: Target, row_count: int
 ) -> Table:
-    taken = await lock_names(connection, target.schema_name)
+    taken = await lock_names(
+        connection, account_id=target.account_id, schema_name=target.schema_name
+    )
     name = first_free(target.table_name, taken)
     await connection.execute(
         sql.SQL("ALTER TABLE {} RENAME TO {}").format(provisional, sql.Identifier(name))

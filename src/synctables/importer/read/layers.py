@@ -124,6 +124,9 @@ def _choose(
         return found, ()
     with_rows = (layer for layer in found if _has_rows(layer))
     if not options.every_layer:
+        preferred = [layer for layer in found if layer.name == options.preferred_layer]
+        if preferred:
+            return preferred[:1], ()
         return [next(with_rows, found[0])], ()
     full = list(with_rows) or found[:1]
     return full[: limits.max_tables], tuple(layer.name for layer in full[limits.max_tables :])

@@ -51,6 +51,24 @@ def test_whoever_signs_in_sees_the_sync_tables(api: ApiAccount) -> None:
     assert re.search(r"<time datetime=\"[\dT:+-]+\" title=\"[^\"]+ UTC\">in 59 min</time>", page)
 
 
+def test_a_key_in_the_address_signs_in_and_leaves_the_address(api: ApiAccount) -> None:
+    api.create_sync(url="https://example.org/parks.csv")
+    page = requests.get(f"{api.base_url}/", params={"api_key": api.api_key}, timeout=10)
+    assert "https://example.org/parks.csv" in page.text
+    assert api.api_key not in page.url
+
+
+def test_a_link_on_another_site_signs_nobody_in(api: ApiAccount) -> None:
+    answer = requests.get(
+        f"{api.base_url}/",
+        params={"api_key": api.api_key},
+        headers={"Sec-Fetch-Site": "cross-site"},
+        timeout=10,
+    )
+    assert "Synctables is running" in answer.text
+    assert _COOKIE not in answer.cookies
+
+
 def test_a_form_with_many_fields_signs_nobody_in(api: ApiAccount) -> None:
     fields = {f"field_{number}": "x" for number in range(50)}
     assert api.call_plain("POST", "/sign-in", data=fields).status_code == 401

@@ -98,16 +98,21 @@ class _Clock:
     """Seconds of each stage; entering one tells the recorder."""
 
     recorder: Recorder
-    seconds: dict[Stage, float] = field(default_factory=dict)
+    began_at: dict[Stage, float] = field(default_factory=dict)
 
     @asynccontextmanager
     async def __call__(self, stage: Stage) -> AsyncIterator[None]:
         await self.recorder.stage(stage)
-        began = time.monotonic()
-        try:
-            yield
-        finally:
-            self.seconds[stage] = round(time.monotonic() - began, 3)
+        self.began_at[stage] = time.monotonic()
+        yield
+
+    def seconds(self) -> dict[Stage, float]:
+        """Of each stage until the next began, of the running one until now."""
+        marks = [*self.began_at.values(), time.monotonic()]
+        return {
+            stage: round(end - begin, 3)
+            for stage, begin, end in zip(self.began_at, marks, marks[1:], strict=False)
+        }
 
 
 async def run_pipeline(
@@ -154,7 +159,7 @@ async def run_pipeline(
                 typed=typed,
                 applied=applied,
                 left_out=layers.left_out,
-                stage_seconds=during.seconds,
+                stage_seconds=during.seconds(),
             ),
         )
 

@@ -59,9 +59,12 @@ async def transaction(request: Request) -> AsyncIterator[AsyncConnection[DictRow
 
 
 @router.get("/")
-async def show_first_page(request: Request) -> HTMLResponse:
-    """The page, whole."""
-    return await _answer(request, template="first_page.html")
+async def show_first_page(request: Request) -> Response:
+    """The page, whole. ``?api_key=`` signs in, as it does in every call of the API."""
+    api_key = request.query_params.get("api_key")
+    if not api_key or not _is_from_our_page(request):
+        return await _answer(request, template="first_page.html")
+    return await _sign_in(request, api_key)
 
 
 @router.get("/fragments/syncs")
@@ -78,10 +81,13 @@ async def sign_in(request: Request) -> Response:
     """Open a session for whoever shows a key."""
     if not _is_from_our_page(request):
         return _page(request, status_code=403, problem="This form was not sent from this page.")
-    api_key = (await _read_form(request)).get("api_key", "").strip()
+    return await _sign_in(request, (await _read_form(request)).get("api_key", ""))
+
+
+async def _sign_in(request: Request, api_key: str) -> Response:
     try:
         async with transaction(request) as connection:
-            session = await open_session(connection, api_key=api_key, now=datetime.now(UTC))
+            session = await open_session(connection, api_key=api_key.strip(), now=datetime.now(UTC))
     except UNAVAILABLE:
         return _page(request, status_code=503, is_reachable=False)
     if session is None:

@@ -74,7 +74,7 @@ async def test_a_rotated_key_replaces_the_old_one_and_leaves_the_local_key(
     connection: Connection,
 ) -> None:
     account, old = await create_account(connection, name="alice")
-    local = await create_local_key(connection, account=account)
+    local = await create_local_key(connection, account=account, host="here")
     new = await rotate_key(connection, name="alice")
 
     assert await authenticate(connection, api_key=old) is None
@@ -84,11 +84,13 @@ async def test_a_rotated_key_replaces_the_old_one_and_leaves_the_local_key(
 
 async def test_the_local_key_of_the_last_start_is_void(connection: Connection) -> None:
     account, master = await create_account(connection, name="alice")
-    first = await create_local_key(connection, account=account)
-    second = await create_local_key(connection, account=account)
+    first = await create_local_key(connection, account=account, host="here")
+    second = await create_local_key(connection, account=account, host="here")
+    elsewhere = await create_local_key(connection, account=account, host="there")
 
     assert await authenticate(connection, api_key=first) is None
     assert await authenticate(connection, api_key=second) == account
+    assert await authenticate(connection, api_key=elsewhere) == account
     assert await authenticate(connection, api_key=master) == account
 
 

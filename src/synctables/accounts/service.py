@@ -82,9 +82,11 @@ async def rotate_key(connection: AsyncConnection[DictRow], *, name: str) -> str:
     return await _replace_key(connection, account=account, label=MASTER)
 
 
-async def create_local_key(connection: AsyncConnection[DictRow], *, account: Account) -> str:
-    """A key for the machine that `serve` runs on; replaces the one of the last start."""
-    return await _replace_key(connection, account=account, label=LOCAL)
+async def create_local_key(
+    connection: AsyncConnection[DictRow], *, account: Account, host: str
+) -> str:
+    """A key for the machine that `serve` runs on; replaces the one of its last start there."""
+    return await _replace_key(connection, account=account, label=f"{LOCAL} {host}")
 
 
 async def authenticate(connection: AsyncConnection[DictRow], *, api_key: str) -> Account | None:

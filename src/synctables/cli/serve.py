@@ -148,7 +148,9 @@ async def prepare(database_url: str, *, server: str) -> "LocalAccess":
         async with connection.transaction():
             account = await accounts.find_account(connection, name=FIRST_ACCOUNT)
             account = account or (await accounts.list_accounts(connection))[0]
-            local_key = await accounts.create_local_key(connection, account=account)
+            local_key = await accounts.create_local_key(
+                connection, account=account, host=socket.gethostname()
+            )
     if first_key is not None:
         say(f"API key of account {FIRST_ACCOUNT} (shown once): {first_key}")
     return LocalAccess(server=server, account=account.name, api_key=local_key)

@@ -1,0 +1,307 @@
+"""ArcGIS: a layer of a FeatureServer or MapServer, read by object id; a whole service as a zip.
+
+All ids are asked for first, then the features block by block; every id must come back. What the
+user's own ``…/query?…`` restricts stays restricted, but is read to its end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, urlencode
+
+import yarl
+
+from synctables.datasources.file_names import safe_file_name
+from synctables.datasources.page_client import PageTooBigError, read_json
+from synctables.datasources.paged.arcgis_layer import (
+    Layer,
+    arcgis_error,
+    check_projection,
+    check_version,
+    feature_layers,
+)
+from synctables.datasources.paged.block_size import BlockSize
+from synctables.datasources.paged.esri_json import has_only_numbers, iso_date, to_geojson
+from synctables.datasources.paged.source import Feature, FeatureFile, as_text, check_features
+from synctables.datasources.paged.zipped import zip_together
+from synctables.datasources.translators.address import Address
+from synctables.errors import (
+    DownloadError,
+    DownloadRefusedError,
+    EmptyFileError,
+    PartialFileError,
+    TransientError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from synctables.datasources.base import Fetched
+    from synctables.datasources.page_client import Page, PageClient
+    from synctables.datasources.web_address import WebAddress
+
+_PATH = re.compile(
+    r"(?P<service>/(?:.*/)?rest/services/.+/(?:Feature|Map)Server)"
+    r"(?:/(?P<layer>\d+)(?P<query>/query)?)?/?",
+    re.IGNORECASE,
+)
+_FORMATS = (None, "", "html", "json", "pjson", "geojson")
+_OURS = frozenset(
+    ["f", "where", "outfields", "outsr", "objectids", "returnidsonly", "returnz", "returnm"]
+)
+_NO_ROWS_OF_A_LAYER = (
+    *("returncountonly", "returnidsonly", "returnextentonly", "returndistinctvalues"),
+    *("outstatistics", "resultoffset", "resultrecordcount", "objectids"),
+)
+_ALWAYS = "1=1"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Selection:
+    """Which rows and columns of a layer; everything else of a query goes along in ``further``."""
+
+    where: str = _ALWAYS
+    fields: str = "*"
+    further: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArcgisSource:
+    """A layer, or all feature layers of a service where ``layer`` is None."""
+
+    service: str
+    layer: int | None
+    selection: Selection
+
+    async def bring(self, client: PageClient, into: Path) -> Fetched | None:
+        """See `PagedSource.bring`. Several layers come as a zip of GeoJSON files."""
+        if self.layer is not None:
+            return await self._bring_layer(client, self.layer, into)
+        layers = await self._list_layers(client)
+        if len(layers) == 1:
+            return await self._bring_layer(client, layers[0][0], into)
+        files = []
+        for number, _ in layers:
+            folder = into / str(number)
+            folder.mkdir()
+            files.append(await self._bring_layer(client, number, folder))
+        name = self.service.split("/")[-2]
+        return await asyncio.to_thread(zip_together, files, into / (safe_file_name(name) + ".zip"))
+
+    async def _list_layers(self, client: PageClient) -> list[tuple[int, str]]:
+        found, page = await _describe(client, self.service, self.selection)
+        check_version(found, address=page.address.public)
+        layers = feature_layers(found)
+        if not layers:
+            raise EmptyFileError(f"{page.address.public} has no feature layers.")
+        return layers
+
+    async def _bring_layer(self, client: PageClient, number: int, into: Path) -> Fetched:
+        found, page = await _describe(client, f"{self.service}/{number}", self.selection)
+        layer = Layer.of(found, address=page.address.public)
+        reader = LayerReader(client, page.address, layer, self.selection)
+        file = FeatureFile(into, name=layer.name or str(number), max_bytes=client.max_bytes)
+        try:
+            await reader.write_to(file)
+            return await file.finish()
+        finally:
+            file.close()
+
+
+class LayerReader:
+    """Reads all features of one layer, in the order of their object ids."""
+
+    def __init__(
+        self, client: PageClient, address: WebAddress, layer: Layer, selection: Selection
+    ) -> None:
+        self._client = client
+        self._address = _query_address(address)
+        self._layer = layer
+        self._selection = selection
+        self._format = "geojson" if layer.speaks_geojson else "json"
+        self._id_field = ""
+
+    async def write_to(self, file: FeatureFile) -> None:
+        """Raises `PartialFileError` where an id does not come back."""
+        ids = await self._list_ids()
+        block = BlockSize(most=self._layer.most_features)
+        position = 0
+        while position < len(ids):
+            wanted = ids[position : position + block.size]
+            try:
+                features = await self._ask_for(wanted)
+            except (TransientError, DownloadRefusedError) as error:
+                await self._go_on_after(error, block)
+                continue
+            await file.write(features)
+            position += len(wanted)
+            block.grow()
+
+    async def _go_on_after(
+        self, error: TransientError | DownloadRefusedError, block: BlockSize
+    ) -> None:
+        """Make ready for another attempt, or raise ``error``."""
+        refuses_format = isinstance(error, DownloadRefusedError) and self._format == "geojson"
+        if refuses_format and not isinstance(error, PageTooBigError):
+            # Announced by some servers that then answer 400 to it.
+            self._format = "json"
+            return
+        if not block.shrink():
+            raise error
+        await self._client.wait_after(error, attempt=min(block.failures_in_a_row, 4))
+
+    async def _list_ids(self) -> list[int]:
+        """Ascending. A server that lists only some at once is asked for those beyond."""
+        ids: set[int] = set()
+        while True:
+            where = self._selection.where
+            if ids:
+                where = f"({where}) AND {self._id_field} > {max(ids)}"
+            parameters = {"where": where, "returnIdsOnly": "true", "f": "json"}
+            found = await self._client.patiently(lambda sent=parameters: self._query(sent))  # type: ignore[misc]
+            self._id_field = str(found.get("objectIdFieldName") or self._id_field)
+            more = set(_whole_numbers(found.get("objectIds")))
+            if not found.get("exceededTransferLimit") or not more - ids or not self._id_field:
+                return sorted(ids | more)
+            ids |= more
+
+    async def _ask_for(self, wanted: Sequence[int]) -> list[str]:
+        fields = self._selection.fields
+        has_ids = fields == "*" or self._id_field.lower() in fields.lower().split(",")
+        found = await self._query(
+            {
+                "objectIds": ",".join(str(one) for one in wanted),
+                "outFields": fields if has_ids else f"{fields},{self._id_field}",
+                "outSR": "4326",
+                "f": self._format,
+            }
+        )
+        check_projection(found, address=self._address.public)
+        return await asyncio.to_thread(self._convert, found, wanted)
+
+    async def _query(self, parameters: Mapping[str, str]) -> dict[str, Any]:
+        page = await self._client.ask(
+            self._address, form={**dict(self._selection.further), **parameters}
+        )
+        return await _answer(page)
+
+    def _convert(self, found: dict[str, Any], wanted: Sequence[int]) -> list[str]:
+        """The features as JSON text, in the order of the ids that were asked for."""
+        features = check_features(found)
+        if self._format == "json":
+            features = [to_geojson(feature) for feature in features]
+        by_id = {self._id_of(feature): feature for feature in features}
+        if len(by_id) != len(features) or by_id.keys() != set(wanted):
+            raise PartialFileError(
+                f"{self._address.public} answered {len(features)} features for {len(wanted)} ids:"
+                " it has a limit of its own, or the data changed."
+            )
+        return [as_text(self._clean(by_id[one])) for one in wanted]
+
+    def _id_of(self, feature: Feature) -> int | None:
+        properties = feature.get("properties") or {}
+        found = properties.get(self._id_field, feature.get("id"))
+        return next(iter(_whole_numbers([found])), None)
+
+    def _clean(self, feature: Feature) -> Feature:
+        properties = feature.get("properties") or {}
+        geometry = feature.get("geometry")
+        if (
+            geometry
+            and "coordinates" in geometry
+            and not has_only_numbers(geometry.get("coordinates"))
+        ):
+            geometry = None
+        return {
+            "type": "Feature",
+            "properties": {
+                name: iso_date(value) if name in self._layer.date_fields else value
+                for name, value in properties.items()
+            },
+            "geometry": geometry,
+        }
+
+
+def find_arcgis(url: str) -> ArcgisSource | None:
+    """The layer, service or query at this address; None for any other, statistics among them."""
+    address = Address.of(url)
+    match = _PATH.fullmatch(address.path)
+    if not match:
+        return None
+    asked = parse_qsl(address.parts.query, keep_blank_values=True)
+    names = {name.lower(): value for name, value in asked if value}
+    if names.get("f", "").lower() not in _FORMATS:
+        return None
+    if match["query"]:
+        if any(names.get(name, "false").lower() != "false" for name in _NO_ROWS_OF_A_LAYER):
+            return None
+        further = tuple((name, value) for name, value in asked if name.lower() not in _OURS)
+    else:
+        further = tuple((name, value) for name, value in asked if name.lower() == "token")
+    is_query = bool(match["query"])
+    return ArcgisSource(
+        service=address.at(match["service"]),
+        layer=int(match["layer"]) if match["layer"] else None,
+        selection=Selection(
+            where=names.get("where", _ALWAYS) if is_query else _ALWAYS,
+            fields=names.get("outfields", "*") if is_query else "*",
+            further=further,
+        ),
+    )
+
+
+async def _describe(
+    client: PageClient, url: str, selection: Selection
+) -> tuple[dict[str, Any], Page]:
+    """What a layer or service says of itself, and the page that said it."""
+    token = [(name, value) for name, value in selection.further if name.lower() == "token"]
+    address = f"{url}?{urlencode([('f', 'json'), *token])}"
+
+    async def ask() -> tuple[dict[str, Any], Page]:
+        page = await client.ask(address)
+        return await _answer(page), page
+
+    return await client.patiently(ask)
+
+
+async def _answer(page: Page) -> dict[str, Any]:
+    """The object in an answer, unless it is an error in one of the ways that ArcGIS has."""
+    try:
+        found = await read_json(page)
+    except DownloadError:
+        if not page.is_ok:
+            raise page.status_error() from None
+        raise
+    if isinstance(found, dict) and found.get("error"):
+        raise arcgis_error(
+            found["error"],
+            address=page.address.public,
+            status=page.status,
+            retry_after=page.retry_after,
+            now=datetime.now(UTC),
+        )
+    if not page.is_ok:
+        raise page.status_error()
+    if not isinstance(found, dict):
+        raise DownloadError(f"{page.address.public} answered with something else than a layer.")
+    return found
+
+
+def _query_address(layer: WebAddress) -> WebAddress:
+    path = str(layer.url).partition("?")[0].rstrip("/")
+    return replace(layer, url=yarl.URL(f"{path}/query", encoded=True))
+
+
+def _whole_numbers(values: object) -> list[int]:
+    if not isinstance(values, list):
+        return []
+    return [int(one) for one in values if isinstance(one, int) or _is_digits(one)]
+
+
+def _is_digits(value: object) -> bool:
+    return isinstance(value, str) and value.isascii() and value.isdigit()

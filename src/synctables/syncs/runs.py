@@ -18,7 +18,7 @@ from synctables.accounts.model import Account
 from synctables.accounts.service import get_account
 from synctables.catalog.tables import find_table
 from synctables.datasources.base import Fetched, NotModified, OnBytes, SourceVersion
-from synctables.datasources.url import UrlDatasource
+from synctables.datasources.public_url import PublicUrlDatasource
 from synctables.errors import (
     FencedError,
     RunError,
@@ -186,7 +186,7 @@ def _fetch_of(begun: Begun, order: Order, workshop: Workshop) -> Fetch:
     run = begun.run
 
     async def from_url(into: Path, on_bytes: OnBytes) -> Fetched | NotModified:
-        source = UrlDatasource(workshop.http, workshop.settings)
+        source = PublicUrlDatasource(workshop.http, workshop.settings)
         return await fetch(
             source, run.url or "", known=_known_version(begun, order), into=into, on_bytes=on_bytes
         )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -15,6 +17,10 @@ from synctables.datasources.paged.esri_json import iso_date, to_geometry
 from synctables.datasources.paged.ogc_features import OgcFeaturesSource
 from synctables.datasources.paged.wfs import WfsSource
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+GUIDE = Path(__file__).parents[2] / "docs" / "guides" / "addresses.md"
 SERVICE = "https://gis.example.org/arcgis/rest/services/City/Trees/FeatureServer"
 
 # Esri: exterior rings clockwise. RFC 7946: exterior rings counter-clockwise.
@@ -26,7 +32,7 @@ FAR_HOLE = [[21, 1], [22, 1], [22, 2], [21, 2], [21, 1]]
 CORNER_HOLE = [[0, 0], [9, 0], [9, 9], [0, 0]]
 
 
-def turned(ring: list[list[float]]) -> list[list[float]]:
+def turned(ring: Sequence[Sequence[float]]) -> Sequence[Sequence[float]]:
     return ring[::-1]
 
 
@@ -194,6 +200,13 @@ def test_groups_and_rasters_are_no_feature_layers() -> None:
 )
 def test_addresses_of_arcgis_layers(url: str, layer: int | None, selection: Selection) -> None:
     assert find_arcgis(url) == ArcgisSource(service=SERVICE, layer=layer, selection=selection)
+
+
+def test_every_collection_of_the_guide_is_read_page_by_page() -> None:
+    section = GUIDE.read_text().partition("## Read page by page")[2].partition("\n## ")[0]
+    examples = re.findall(r"^\|[^|]+\| `(https://[^`]+)` \|", section, re.MULTILINE)
+    assert len(examples) > 5
+    assert [example for example in examples if find_paged_source(example) is None] == []
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import asyncio
 import re
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode
 
@@ -163,7 +164,7 @@ class LayerReader:
             if ids:
                 where = f"({where}) AND {self._id_field} > {max(ids)}"
             parameters = {"where": where, "returnIdsOnly": "true", "f": "json"}
-            found = await self._client.patiently(lambda sent=parameters: self._query(sent))  # type: ignore[misc]
+            found = await self._client.patiently(partial(self._query, parameters))
             self._id_field = str(found.get("objectIdFieldName") or self._id_field)
             more = set(_whole_numbers(found.get("objectIds")))
             if not found.get("exceededTransferLimit") or not more - ids or not self._id_field:

@@ -15,7 +15,7 @@ from psycopg.types.json import Jsonb
 from psycopg_pool import AsyncConnectionPool
 
 from synctables.datasources.base import NotModified
-from synctables.importer.model import Stage, TypedLayer
+from synctables.importer.model import Misfit, Stage, TypedLayer
 from synctables.importer.pipeline import Imported
 from synctables.importer.publish import notify
 from synctables.syncs import repository
@@ -207,10 +207,16 @@ def _details(imported: Imported) -> list[str]:
             lines.append(f"{decision.subject}: {decision.choice}{reason}")
         lines += [f"column {c.name}: {c.type} ({c.reason})" for c in layer.columns if c.reason]
         for misfit in layer.misfits:
-            examples = "; ".join(f"row {row}: {text}" for row, text in misfit.examples)
-            lines.append(f"{misfit.column}: {misfit.count:,} cells, {misfit.reason}. {examples}")
+            lines.append(_misfit_line(misfit))
     if imported.left_out:
         lines.append("Left out, beyond the tables of one import: " + ", ".join(imported.left_out))
     for applied in imported.applied:
         lines += [f"{applied.table.name}: {change}" for change in applied.schema_changes]
     return lines
+
+
+def _misfit_line(misfit: Misfit) -> str:
+    """How many cells of a column, or how many rows where the fault is in their shape."""
+    where = f"column {misfit.column}" if misfit.column else "rows"
+    examples = "; ".join(f"row {row}: {text}" for row, text in misfit.examples)
+    return f"{where}: {misfit.count:,} times: {misfit.reason}. {examples}".rstrip()

@@ -238,8 +238,16 @@ def errors_page() -> Iterator[str]:
         for error in classes:
             kind = "transient" if error.transient else "terminal"
             yield from ["", error.hint, "", f"{kind.capitalize()}. Cause: {error.blame}."]
+    yield from ["", "# Codes that are never set", ""]
+    yield "The table of the Sync Tables API has these too. Nothing leads to them here."
+    yield from ["", "| code | title | why |", "|---|---|---|"]
+    yield from (f"| {code} | {retired.title} | {retired.hint} |" for code, retired in _retired())
     yield from ["", "# Statuses of the API", "", "| status | when |", "|---|---|"]
     yield from _status_rows()
+
+
+def _retired() -> list[tuple[int, errors.RetiredCode]]:
+    return sorted(errors.RETIRED_CODES.items())
 
 
 def _errors_by_code() -> dict[int, list[type[errors.RunError]]]:

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field, PlainSerializer, WithJsonSchema
 
-from synctables.errors import error_class
+from synctables.errors import describe_code
 from synctables.importer.model import MAX_TABLES_PER_IMPORT, ColumnType
 from synctables.syncs.model import (
     LogEntry,
@@ -182,7 +182,7 @@ class ErrorText(BaseModel):
         """Title, this case with what to do, and whose fault; None unless the run failed."""
         if run.state is not RunState.FAILURE:
             return None
-        error = error_class(run.error_code)
+        error = describe_code(run.error_code)
         this_case = (run.error_message or error.hint).removeprefix(f"{error.title}. ")
         return cls(title=error.title, what_about=this_case, source=error.blame)
 

@@ -1,0 +1,50 @@
+"""The archive or the file as such is not usable: unpack and detection."""
+
+from __future__ import annotations
+
+from synctables.errors.family import TerminalError
+
+
+class UnsupportedFileError(TerminalError):
+    code = 1002
+    title = "Unsupported/Unrecognized file type"
+    hint = (
+        "Supported are CSV, XLSX, GeoJSON, zipped Shapefile, GeoPackage and KML, "
+        "alone or inside zip, gz or tar."
+    )
+
+
+class DecompressionError(TerminalError):
+    code = 1003
+    title = "Decompression error"
+    hint = "The archive is broken or too large when unpacked. Make it anew and check that it opens."
+
+
+class EmptyFileError(TerminalError):
+    code = 1005
+    title = "Empty file"
+    hint = "The file holds nothing to make a table of."
+
+
+class InvalidShapefileError(TerminalError):
+    code = 1006
+    title = "Invalid SHP file"
+    hint = "A shapefile needs its .shp, .shx and .dbf together in one archive."
+
+
+class PasswordProtectedError(TerminalError):
+    code = 1018
+    title = "File is password protected"
+    hint = "Remove the password from the archive."
+
+
+class TooManyLayersError(TerminalError):
+    code = 1019
+    title = "Too Many Layers"
+    hint = "A file may hold 50 layers at most. Split it."
+
+
+class LayerDisappearedError(TerminalError):
+    code = 1024
+    title = "Layer disappeared"
+    hint = "The file no longer has the layer that this sync follows. Set another with `layer`."

@@ -16,6 +16,7 @@ from synctables.errors import (
     FileNotFoundAtSourceError,
     ForbiddenSourceError,
     RunError,
+    TooManyNodesError,
     UnknownServerError,
 )
 from tests.support.fetching import BODY, SHA, Fetcher, make_fetcher
@@ -52,6 +53,21 @@ async def test_each_refusal_has_its_code_and_shows_no_secret(
     assert str(status) in str(error)
     assert "geheim" not in str(error)
     assert file_server.url("/a.csv") in str(error)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "You requested too many nodes (limit is 50000). Either request a smaller area",
+        "The maximum bbox size is 0.250000, and your request was too large.",
+    ],
+)
+async def test_an_area_too_large_for_openstreetmap_has_its_own_code(
+    fetcher: Fetcher, file_server: FileServer, said: str
+) -> None:
+    error = await fetcher.failure(file_server.put("/map", status=400, headers={"Error": said}))
+    assert isinstance(error, TooManyNodesError)
+    assert (error.code, error.transient, error.http_status) == (1007, False, 400)
 
 
 async def test_retry_after_comes_with_the_error(fetcher: Fetcher, file_server: FileServer) -> None:

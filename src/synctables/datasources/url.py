@@ -8,6 +8,7 @@ file is still the same.
 from __future__ import annotations
 
 import asyncio
+import re
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -23,6 +24,7 @@ from synctables.errors import (
     DownloadError,
     DownloadTimeoutError,
     PartialFileError,
+    TooManyNodesError,
     UnknownServerError,
 )
 
@@ -38,6 +40,8 @@ __all__ = ["UrlDatasource", "validate_url"]
 
 _FILES = (200, 203, 204)
 _NOT_MODIFIED = 304
+_TOO_LARGE_AN_AREA = re.compile(r"too many nodes|maximum bbox size", re.IGNORECASE)
+"""In the header ``Error`` of OpenStreetMap's API."""
 _RANGE_ANSWERS = (206, 412, 416)
 _MENDABLE = (DownloadError, PartialFileError, DownloadTimeoutError, UnknownServerError)
 
@@ -135,6 +139,8 @@ def _check_status(
         *(_RANGE_ANSWERS if "Range" in headers else ()),
     )
     if response.status not in accepted:
+        if _TOO_LARGE_AN_AREA.search(response.headers.get("Error", "")):
+            raise TooManyNodesError(http_status=response.status)
         raise status_error(
             response.status,
             address=hop.public,

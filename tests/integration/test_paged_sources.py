@@ -380,10 +380,11 @@ async def test_pages_that_do_not_fit_together_are_a_partial_file(
     assert isinstance(await reader.failure(ogc_server.items_url), PartialFileError)
 
 
+@pytest.mark.parametrize("path", ["/shop/collections/summer", "/shop/collections/winter/items"])
 async def test_an_address_that_only_looks_like_a_collection_is_a_file(
-    reader: Reader, ogc_server: OgcServer
+    reader: Reader, ogc_server: OgcServer, path: str
 ) -> None:
-    fetched = await reader.file(ogc_server.url("/shop/collections/summer"))
+    fetched = await reader.file(ogc_server.url(path))
     assert fetched.path.read_bytes() == b"name,price\nhat,3\n"
 
 

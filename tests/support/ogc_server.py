@@ -45,7 +45,8 @@ class OgcServer(AppServer):
     def routes(self, app: web.Application) -> None:
         app.router.add_get("/api/collections/parks/items", self._items)
         app.router.add_get("/wfs", self._wfs)
-        app.router.add_get("/shop/collections/summer{rest:(/items)?}", self._shop)
+        app.router.add_get("/shop/collections/summer", self._shop)
+        app.router.add_get("/shop/collections/winter/items", self._shop)
 
     @property
     def items_url(self) -> str:

@@ -166,6 +166,14 @@ async def read_json(page: Page) -> Any:
         raise DownloadError(message, http_status=page.status) from error
 
 
+async def read_object(page: Page) -> dict[str, Any]:
+    """The JSON object in a page; `DownloadError` where there is none."""
+    found = await read_json(page)
+    if not isinstance(found, dict):
+        raise DownloadError(f"{page.address.public} answered with something unexpected.")
+    return found
+
+
 def parse_json(body: bytes) -> Any:
     """JSON as servers write it; ValueError where it is none."""
     text = body.removeprefix(b"\xef\xbb\xbf")

@@ -17,7 +17,7 @@ from urllib.parse import parse_qsl, urlencode
 import yarl
 
 from synctables.datasources.file_names import safe_file_name
-from synctables.datasources.page_client import PageTooBigError, read_json
+from synctables.datasources.page_client import PageTooBigError, read_object
 from synctables.datasources.paged.arcgis_layer import (
     Layer,
     arcgis_error,
@@ -273,12 +273,12 @@ async def _describe(
 async def _answer(page: Page) -> dict[str, Any]:
     """The object in an answer, unless it is an error in one of the ways that ArcGIS has."""
     try:
-        found = await read_json(page)
+        found = await read_object(page)
     except DownloadError:
         if not page.is_ok:
             raise page.status_error() from None
         raise
-    if isinstance(found, dict) and found.get("error"):
+    if found.get("error"):
         raise arcgis_error(
             found["error"],
             address=page.address.public,
@@ -288,8 +288,6 @@ async def _answer(page: Page) -> dict[str, Any]:
         )
     if not page.is_ok:
         raise page.status_error()
-    if not isinstance(found, dict):
-        raise DownloadError(f"{page.address.public} answered with something else than a layer.")
     return found
 
 

@@ -103,7 +103,8 @@ def arcgis_error(
     given = error if isinstance(error, dict) else {"message": str(error)}
     given_code = given.get("code")
     code = given_code if isinstance(given_code, int) else None
-    said = [given.get("message"), *(given.get("details") or [])]
+    details = given.get("details") or []
+    said = [given.get("message"), *(details if isinstance(details, list) else [details])]
     text = " ".join(dict.fromkeys(str(one).strip() for one in said if one))[:_LONGEST_TEXT]
     message = f"{address} answered: {text or 'an error without a text'} (code {code})."
     if any(words in text.lower() for words in _UNSUPPORTED):

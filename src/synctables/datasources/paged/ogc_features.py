@@ -11,11 +11,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from synctables.datasources.asking import next_hop, parse_item
-from synctables.datasources.page_client import PageTooBigError, read_json
+from synctables.datasources.page_client import PageTooBigError, read_object
 from synctables.datasources.paged.block_size import BlockSize
 from synctables.datasources.paged.source import FeatureFile, Spool, check_features
 from synctables.datasources.translators.address import Address
-from synctables.errors import DownloadRefusedError, PartialFileError, RunError, TransientError
+from synctables.errors import (
+    DownloadRefusedError,
+    FileNotFoundAtSourceError,
+    PartialFileError,
+    RunError,
+    TransientError,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -106,6 +112,8 @@ async def _first_page(client: PageClient, items: str) -> tuple[Page, dict[str, A
             if not page.is_ok:
                 raise page.status_error()
             found = await _collection(page)
+        except FileNotFoundAtSourceError:
+            raise _NoCollectionError from None
         except (TransientError, DownloadRefusedError) as error:
             if not _may_be_the_limit(error) or not block.shrink():
                 raise
@@ -119,7 +127,7 @@ async def _page(client: PageClient, address: WebAddress) -> tuple[Page, dict[str
         page = await client.ask(address)
         if not page.is_ok:
             raise page.status_error()
-        found = await read_json(page)
+        found = await read_object(page)
         check_features(found)
         return page, found
 
@@ -130,10 +138,10 @@ async def _collection(page: Page) -> dict[str, Any]:
     """The first page, unless it is no FeatureCollection at all."""
     if not page.body.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{"):
         raise _NoCollectionError
-    found = await read_json(page)
+    found = await read_object(page)
     if found.get("type") != "FeatureCollection":
         raise _NoCollectionError
-    return dict(found)
+    return found
 
 
 def _may_be_the_limit(error: RunError) -> bool:

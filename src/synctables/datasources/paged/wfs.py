@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from synctables.datasources.page_client import PageTooBigError, read_json
+from synctables.datasources.page_client import PageTooBigError, read_object
 from synctables.datasources.paged.block_size import BlockSize
 from synctables.datasources.paged.source import FeatureFile, Spool, check_features
 from synctables.datasources.translators.address import Address
@@ -203,8 +203,7 @@ class _Reader:
                 locator="outputFormat",
                 http_status=page.status,
             )
-        found = await read_json(page)
-        return found if isinstance(found, dict) else {}
+        return await read_object(page)
 
     def _features(self, found: dict[str, Any]) -> list[Feature]:
         features = check_features(found)

@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from synctables.datasources.page_client import read_json
+from synctables.datasources.page_client import read_object
 from synctables.datasources.translators.address import Address, Translated
 from synctables.errors import DownloadError, FileNotFoundAtSourceError
 
@@ -46,7 +46,7 @@ async def _look_up(address: Address, client: PageClient) -> re.Match[str]:
     )
     if not page.is_ok:
         raise page.status_error()
-    data = (await read_json(page)).get("data") or [{}]
+    data = (await read_object(page)).get("data") or [{}]
     match = _ID.fullmatch(str(data[0].get("id")))
     if match is None:
         raise FileNotFoundAtSourceError("The site knows no dataset of this name.")
@@ -61,7 +61,7 @@ async def _await_download(url: str, client: PageClient) -> str:
         page = await client.ask(url)
         if page.status not in _ACCEPTED:
             raise page.status_error()
-        found = await read_json(page)
+        found = await read_object(page)
         if found.get("resultUrl"):
             return str(found["resultUrl"])
         if "fail" in str(found.get("status")).lower():

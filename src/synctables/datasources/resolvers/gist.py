@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from synctables.datasources.page_client import read_json
+from synctables.datasources.page_client import read_object
 from synctables.datasources.translators.address import Address, Translated
 from synctables.errors import FileNotFoundAtSourceError
 
@@ -27,7 +27,7 @@ async def resolve_gist_file(
     page = await client.ask(f"{api}{match[1]}")
     if not page.is_ok:
         raise page.status_error()
-    files = (await read_json(page)).get("files") or {}
+    files = (await read_object(page)).get("files") or {}
     for name, file in files.items():
         if anchor(name) == wanted:
             return Translated(url=str(file["raw_url"]), file_name=None)

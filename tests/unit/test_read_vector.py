@@ -78,6 +78,11 @@ def test_geojson_properties(
     assert (table_of(layer).schema.field(0).metadata or {}) != JSON_MARK
 
 
+def test_a_property_called_id_stands_once(tmp_path: Path) -> None:
+    layer = read_features(tmp_path, {"id": 1, "name": "a"}, {"id": 2, "name": "b"})
+    assert names_of(layer) == ["id", "name"]
+
+
 def test_text_that_is_a_moment_throughout_may_be_guessed(tmp_path: Path) -> None:
     layer = read_features(tmp_path, {"day": "2026-01-02", "name": "x", "code": "12"})
     guessable = [field.name for field in layer.fields if field.is_text_to_guess]

@@ -101,7 +101,7 @@ def _find_layer(
     limits: Limits,
 ) -> Layer:
     info = pyogrio.read_info(str(member.path), layer=name, encoding=encoding)
-    row_id = info["fid_column"] if info["fid_column"] not in _USUAL_ROW_IDS else None
+    row_id = _row_id(info)
     fields = [Field(name=row_id)] if row_id else []
     fields += [_field(kind, info, index) for index in range(len(info["fields"]))]
     if len(fields) > limits.max_columns:
@@ -123,6 +123,16 @@ def _find_layer(
     has_heights = _has_heights(layer, str(info["geometry_type"]))
     decisions = notes + tuple(_describe(info, layer.crs, has_heights=has_heights))
     return replace(layer, decisions=decisions)
+
+
+def _row_id(info: dict[str, Any]) -> str | None:
+    """The field that GDAL took for row numbers, unless it stands among the fields as well.
+
+    GeoJSON features carry an ``id`` beside their properties; where a property is called so too,
+    GDAL gives it twice.
+    """
+    name = str(info["fid_column"])
+    return None if name in _USUAL_ROW_IDS or name in info["fields"] else name
 
 
 def _field(kind: Format, info: dict[str, Any], index: int) -> Field:

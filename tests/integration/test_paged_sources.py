@@ -154,6 +154,16 @@ async def test_ids_listed_in_parts_are_all_found(
     assert len(await reader.features(arcgis_server.layer_url)) == 95
 
 
+async def test_ids_that_are_kept_back_are_a_partial_file(
+    reader: Reader, arcgis_server: ArcgisServer
+) -> None:
+    arcgis_server.layers[0] = trees(95)
+    arcgis_server.id_limit, arcgis_server.admits_id_limit = 20, False
+    failure = await reader.failure(arcgis_server.layer_url)
+    assert isinstance(failure, PartialFileError)
+    assert "20 ids for 95 features" in str(failure)
+
+
 @pytest.mark.parametrize(
     "fault",
     [
@@ -170,7 +180,7 @@ async def test_a_page_that_fails_once_is_asked_for_again(
 ) -> None:
     arcgis_server.layers[0] = trees(150)
     arcgis_server.formats = "JSON"
-    arcgis_server.faults = [None, None, None, fault]
+    arcgis_server.faults = [None, None, None, None, fault]
     assert len(await reader.features(arcgis_server.layer_url)) == 150
 
 
@@ -178,7 +188,7 @@ async def test_a_server_that_refuses_geojson_after_all_is_asked_for_its_own_json
     reader: Reader, arcgis_server: ArcgisServer
 ) -> None:
     arcgis_server.layers[0] = trees(5)
-    arcgis_server.faults = [None, None, error(400, "Output format not supported.")]
+    arcgis_server.faults = [None, None, None, error(400, "Output format not supported.")]
     assert len(await reader.features(arcgis_server.layer_url)) == 5
     assert [query["f"] for query in arcgis_server.queries()] == ["geojson", "json"]
 

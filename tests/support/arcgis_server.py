@@ -31,6 +31,7 @@ class ArcgisServer(AppServer):
         self.real_limit: int | None = None
         """Enforced in place of ``max_record_count``, which then is a lie."""
         self.id_limit: int | None = None
+        self.admits_id_limit = True
         self.wkid = 4326
         self.vanished: set[int] = set()
         """Ids that are listed, yet no longer there."""
@@ -91,6 +92,8 @@ class ArcgisServer(AppServer):
         if asked.get("where", "1=1").startswith("kind"):
             kind = asked["where"].partition("'")[2].partition("'")[0]
             rows = [row for row in rows if row["attributes"].get("kind") == kind]
+        if asked.get("returnCountOnly") == "true":
+            return _json({"count": len(rows)})
         if asked.get("returnIdsOnly") == "true":
             return self._ids(rows, asked)
         wanted = {int(one) for one in asked["objectIds"].split(",")} - self.vanished
@@ -105,7 +108,7 @@ class ArcgisServer(AppServer):
         answer: dict[str, Any] = {"objectIdFieldName": "OBJECTID", "objectIds": ids or None}
         if self.id_limit and len(ids) > self.id_limit:
             answer = {**answer, "objectIds": sorted(ids)[: self.id_limit]}
-            answer["exceededTransferLimit"] = True
+            answer["exceededTransferLimit"] = self.admits_id_limit
         return _json(answer)
 
     def _features(self, rows: list[Row], asked: dict[str, str], *, is_cut: bool) -> web.Response:

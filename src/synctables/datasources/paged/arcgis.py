@@ -130,6 +130,7 @@ class LayerReader:
     async def write_to(self, file: FeatureFile) -> None:
         """Raises `PartialFileError` where an id does not come back."""
         ids = await self._list_ids()
+        await self._check_count(ids)
         block = BlockSize(most=self._layer.most_features)
         position = 0
         while position < len(ids):
@@ -170,6 +171,16 @@ class LayerReader:
             if not found.get("exceededTransferLimit") or not more - ids or not self._id_field:
                 return sorted(ids | more)
             ids |= more
+
+    async def _check_count(self, ids: Sequence[int]) -> None:
+        """Some servers list only as many ids as features at once, and do not say so."""
+        parameters = {"where": self._selection.where, "returnCountOnly": "true", "f": "json"}
+        found = await self._client.patiently(partial(self._query, parameters))
+        count = found.get("count")
+        if isinstance(count, int) and count != len(ids):
+            raise PartialFileError(
+                f"{self._address.public} lists {len(ids):,} ids for {count:,} features."
+            )
 
     async def _ask_for(self, wanted: Sequence[int]) -> list[str]:
         fields = self._selection.fields

@@ -10,8 +10,9 @@ import pytest
 
 from synctables.datasources.page_client import parse_json
 from synctables.datasources.paged import find_paged_source
-from synctables.datasources.paged.arcgis import ArcgisSource, Selection, find_arcgis
+from synctables.datasources.paged.arcgis import ArcgisSource, find_arcgis
 from synctables.datasources.paged.arcgis_layer import feature_layers
+from synctables.datasources.paged.arcgis_reader import Selection
 from synctables.datasources.paged.block_size import BlockSize
 from synctables.datasources.paged.esri_json import iso_date, to_geometry
 from synctables.datasources.paged.ogc_features import OgcFeaturesSource

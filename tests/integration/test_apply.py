@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -60,14 +61,19 @@ async def create(
 
 
 async def refresh(
-    connection: Connection, account: Account, layer: TypedLayer, before: Applied
+    connection: Connection,
+    account: Account,
+    layer: TypedLayer,
+    before: Applied,
+    *,
+    key: tuple[str, ...] = (),
 ) -> Applied:
     live = await find_table(connection, before.table.id)
     assert live is not None
     return await apply(
         connection,
         layer,
-        target(account, live=live, contract=before.columns),
+        replace(target(account, live=live, contract=before.columns), key_columns=key),
         on_rows=lambda _: None,
     )
 
@@ -221,6 +227,62 @@ async def test_negative_zero_and_nan_are_values_of_their_own(
         ("-0",),
         ("NaN",),
     ]
+
+
+async def test_a_row_that_changed_keeps_its_id_by_its_key(
+    connection: Connection, account: Account, make_layer: MakeLayer
+) -> None:
+    before = await create(connection, account, make_layer(TYPES, CITIES, POINTS))
+    await connection.execute(
+        "CREATE TABLE alice.visits (city bigint REFERENCES alice.cities ON DELETE CASCADE)"
+    )
+    await connection.execute("INSERT INTO alice.visits SELECT cartodb_id FROM alice.cities")
+    newer = [("Voss", 6_000), ("Oslo", 709_000), *CITIES[1:3]]
+    after = await refresh(
+        connection,
+        account,
+        make_layer(TYPES, newer, [(6.42, 60.63), (10.7, 59.9), *POINTS[1:3]]),
+        before,
+        key=("name",),
+    )
+    assert after.rows == RowCounts(inserted=1, updated=1, deleted=1, unchanged=2)
+    assert await rows(connection, "SELECT cartodb_id, name, size FROM alice.cities ORDER BY 1") == [
+        (1, "Oslo", 709_000),
+        (2, "Bergen", 280_000),
+        (3, "Bergen", 280_000),
+        (5, "Voss", 6_000),
+    ]
+    assert await rows(
+        connection, "SELECT st_astext(the_geom) FROM alice.cities WHERE name = 'Oslo'"
+    ) == [("POINT(10.7 59.9)",)]
+    moved = "SELECT st_astext(the_geom) FROM alice.cities WHERE cartodb_id = 1"
+    assert await rows(connection, moved) == [("POINT(10.7 59.9)",)]
+    assert await rows(connection, "SELECT city FROM alice.visits ORDER BY 1") == [(1,), (2,), (3,)]
+
+
+@pytest.mark.parametrize(
+    ("key", "updated"),
+    [
+        pytest.param(("name", "size"), 0, id="no row has both values again"),
+        pytest.param(("size",), 1, id="one value is unique, the other is not"),
+        pytest.param(("nothing",), 0, id="a column that is not there"),
+        pytest.param((), 0, id="no key at all"),
+    ],
+)
+async def test_a_key_pairs_only_what_it_tells_apart(
+    connection: Connection,
+    account: Account,
+    make_layer: MakeLayer,
+    key: tuple[str, ...],
+    updated: int,
+) -> None:
+    before = await create(
+        connection, account, make_layer(TYPES, [("a", 1), ("b", 2), ("c", 2), ("d", None)])
+    )
+    newer = [("A", 1), ("B", 2), ("C", 2), ("D", None)]
+    after = await refresh(connection, account, make_layer(TYPES, newer), before, key=key)
+    assert after.rows == RowCounts(inserted=4 - updated, updated=updated, deleted=4 - updated)
+    assert await rows(connection, "SELECT name, size FROM alice.cities ORDER BY 1") == newer
 
 
 async def test_a_number_with_more_zeros_is_the_same_number(

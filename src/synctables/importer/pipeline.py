@@ -42,6 +42,7 @@ class Order:
     """The name asked for; None: named after the file or layer."""
     live: Table | None
     contract: tuple[Column, ...]
+    key_columns: tuple[str, ...]
     options: ReadOptions
     policy: GatePolicy
 
@@ -176,6 +177,7 @@ def _targets(order: Order, layers: Layers) -> list[Target]:
             table_name=table_base_name(order.table_name or layer.table_name),
             live=order.live,
             contract=order.contract,
+            key_columns=order.key_columns,
         )
         for layer in layers.layers
     ]

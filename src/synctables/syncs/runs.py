@@ -154,6 +154,7 @@ async def _order(begun: Begun, workshop: Workshop) -> Order:
         table_name=options.table_name,
         live=live,
         contract=sync.contract if sync else (),
+        key_columns=options.key_columns,
         options=ReadOptions(
             type_guessing=options.type_guessing,
             quoted_fields_guessing=options.quoted_fields_guessing,

@@ -25,6 +25,8 @@ class Target:
     live: Table | None
     contract: tuple[Column, ...]
     """Columns that earlier versions gave the live table; those not in the file become NULL."""
+    key_columns: tuple[str, ...] = ()
+    """The declared key: a row that changed keeps its ``cartodb_id`` by it."""
 
 
 @dataclass(frozen=True, kw_only=True)

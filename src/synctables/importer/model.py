@@ -118,7 +118,28 @@ class Unpacked:
     decisions: tuple[Decision, ...] = ()
 
 
-Format = Literal["csv", "xlsx", "geojson", "shapefile", "gpkg", "kml"]
+Format = Literal[
+    "csv",
+    "xlsx",
+    "xls",
+    "xlsb",
+    "ods",
+    "json",
+    "parquet",
+    "geojson",
+    "geojsonseq",
+    "topojson",
+    "esrijson",
+    "shapefile",
+    "mapinfo",
+    "gpkg",
+    "filegdb",
+    "flatgeobuf",
+    "kml",
+    "gpx",
+    "gml",
+    "osm",
+]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,10 +1,9 @@
 """unpack: a fetched file becomes members, one file on disk each.
 
-ZIP and tar are streamed through libarchive, gzip through Python's own module (libarchive does not
-verify its checksum), with one budget for all of them, nested ones included.
-Nothing in an archive chooses a name on disk: member paths are made of numbers and a known
-suffix, so traversal, collisions, over-long and undecodable names cannot arise there; the name in
-the archive is kept in `Member.name`. What to skip is section 3.4 of the reference.
+Every archive is streamed through libarchive but gzip, which goes through Python's own module
+(libarchive does not verify its checksum), with one budget for all of them, nested ones included.
+Nothing in an archive chooses a name on disk (`member_paths`); the name in the archive is kept in
+`Member.name`. What to skip is section 3.4 of the reference.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import libarchive
@@ -33,22 +32,37 @@ from synctables.errors import (
     FileTooBigError,
     PasswordProtectedError,
 )
-from synctables.importer.containers import EMPTY_ZIP, Container, identify_container
+from synctables.importer.containers import (
+    COMPRESSORS,
+    EMPTY_ZIP,
+    Container,
+    identify_container,
+)
+from synctables.importer.member_paths import MemberPaths, collect_geodatabases, safe_suffix
 from synctables.importer.model import Decision, Limits, Member, Unpacked
 
 BLOCK_BYTES = 256 * 1024
 RATIO_FLOOR_BYTES = 64 * 1024 * 1024
 """Below this the expansion ratio is not judged: a small file of zeros is no bomb."""
 MAX_NESTING = 2
-"""An archive inside an archive is unpacked, one inside that is not."""
+"""An archive inside an archive is unpacked, one inside that is not. A compressed tar is one."""
 
 _FORMATS: dict[Container, tuple[str, str]] = {
     # By its directory only: without that, a zip that was cut off would seem to be just smaller.
     "zip": ("zip_seekable", "none"),
     "tar": ("tar", "none"),
+    "bz2": ("raw", "bzip2"),
+    "xz": ("raw", "xz"),
+    "zst": ("raw", "zstd"),
+    "7z": ("7zip", "none"),
+    "rar": ("rar", "none"),
+    "rar5": ("rar5", "none"),
 }
-_SKIPPED_NAME = re.compile(r"readme.*\.txt$|.*readme\.txt$|version\.txt$|.*\.version\.txt$", re.I)
-_SAFE_SUFFIX = re.compile(r"\.[a-z0-9]{1,10}$")
+_SKIPPED_NAME = re.compile(
+    r"readme.*\.txt$|.*readme\.txt$|version\.txt$|.*\.version\.txt$|.*\.carto\.json$", re.I
+)
+_COMPRESSOR_SUFFIX = re.compile(r"\.(?:gz|bz2?|xz|zstd?)$", re.I)
+_TAR_SUFFIX = re.compile(r"\.t(?:gz|bz2?|xz|zst)$", re.I)
 
 
 @dataclass
@@ -104,7 +118,7 @@ def unpack(fetched: Fetched, *, into: Path, limits: Limits) -> Unpacked:
 
 
 def _take_file(fetched: Fetched, *, into: Path, size: int) -> Member:
-    path = into / ("0" + _suffix(fetched.file_name))
+    path = into / ("0" + safe_suffix(fetched.file_name))
     try:
         os.link(fetched.path, path)
     except OSError:  # a file system without hard links
@@ -127,18 +141,23 @@ def _expand(
     path: Path, name: str, container: Container, budget: _Budget, *, depth: int
 ) -> list[Member]:
     """Members of one archive; archives among them are expanded in turn."""
-    names = _Numbers(budget.into / str(budget.member_count))
+    names = MemberPaths(budget.into / str(budget.member_count))
     extract = _extract_gzip if container == "gz" else _extract_archive
     members = extract(path, name, container, names, budget)
-    return [found for member in members for found in _expand_nested(member, budget, depth=depth)]
+    members = collect_geodatabases(members, archive_name=name)
+    return [
+        found
+        for member in members
+        for found in _expand_nested(member, container, budget, depth=depth)
+    ]
 
 
 def _extract_gzip(
-    path: Path, name: str, _: Container, names: _Numbers, budget: _Budget
+    path: Path, name: str, _: Container, names: MemberPaths, budget: _Budget
 ) -> list[Member]:
     """The one file of a gzip, which is named like the gzip itself."""
     budget.count_member()
-    inner = _strip_gz(name)
+    inner = _strip_compressor(name)
     target = names.path_for(inner)
     try:
         with gzip.open(path) as file:
@@ -149,7 +168,7 @@ def _extract_gzip(
 
 
 def _extract_archive(
-    path: Path, name: str, container: Container, names: _Numbers, budget: _Budget
+    path: Path, name: str, container: Container, names: MemberPaths, budget: _Budget
 ) -> list[Member]:
     members = list[Member]()
     with path.open("rb") as file:
@@ -168,45 +187,17 @@ def _extract_archive(
     return members
 
 
-def _expand_nested(member: Member, budget: _Budget, *, depth: int) -> list[Member]:
-    container = identify_container(member.path) if member.size_bytes else None
-    if container is None or depth >= MAX_NESTING:
+def _expand_nested(
+    member: Member, outer: Container, budget: _Budget, *, depth: int
+) -> list[Member]:
+    is_file = member.size_bytes and member.path.is_file()
+    container = identify_container(member.path) if is_file else None
+    step = 0 if container == "tar" and outer in COMPRESSORS else 1
+    if container is None or depth + step > MAX_NESTING:
         return [member]
-    members = _expand(member.path, member.name, container, budget, depth=depth + 1)
+    members = _expand(member.path, member.name, container, budget, depth=depth + step)
     member.path.unlink()
     return members
-
-
-class _Numbers:
-    """Names on disk: folders, stems and suffixes of the archive, the first two as numbers.
-
-    Files that differ only in suffix or in case stay together (``Roads.SHP``, ``roads.dbf``).
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._folders: dict[str, int] = {}
-        self._stems: dict[str, int] = {}
-        self._taken: set[Path] = set()
-
-    def path_for(self, name: str) -> Path:
-        pure = PurePosixPath(name)
-        folder = self._folders.setdefault(str(pure.parent), len(self._folders))
-        suffix = _suffix(name)
-        stem = name[: len(name) - len(suffix)].lower()
-        number = self._stems.setdefault(stem, len(self._stems))
-        path = self._folder / str(folder) / f"{number}{suffix}"
-        if path in self._taken:  # the same name twice: both are kept
-            number = self._stems[f"{stem}\0{len(self._stems)}"] = len(self._stems)
-            path = path.with_name(f"{number}{suffix}")
-        self._taken.add(path)
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return path
-
-
-def _suffix(name: str) -> str:
-    found = _SAFE_SUFFIX.search(name.lower())
-    return found.group() if found else ""
 
 
 def _wanted_name(entry: Any, container: Container, *, outer: str) -> str | None:
@@ -214,6 +205,8 @@ def _wanted_name(entry: Any, container: Container, *, outer: str) -> str | None:
 
     Raises `DecompressionError` for a path that leads out of the archive.
     """
+    if container in COMPRESSORS:
+        return _strip_compressor(outer)
     if entry.issym or entry.islnk or not entry.isreg:
         return None
     name = _decode(entry.pathname, container).replace("\\", "/")
@@ -238,9 +231,8 @@ def _decode(name: str | bytes | None, container: Container) -> str:
     raise EncodingError("A file name in the archive is not valid text.")
 
 
-def _strip_gz(name: str) -> str:
-    base = re.sub(r"\.gz$", "", name, flags=re.I)
-    return re.sub(r"\.tgz$", ".tar", base, flags=re.I)
+def _strip_compressor(name: str) -> str:
+    return _TAR_SUFFIX.sub(".tar", _COMPRESSOR_SUFFIX.sub("", name))
 
 
 def _write(blocks: Iterable[bytes | memoryview], target: Path, budget: _Budget) -> int:

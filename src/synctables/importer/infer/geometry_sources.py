@@ -28,7 +28,7 @@ from synctables.importer.model import GEOMETRY_COLUMN, Decision, Layer, ReadOpti
 
 GEOMETRY_NAMES = ("the_geom", "geometry", "geom", "wkb_geometry", "geojson", "wkt")
 """Headers of columns that may hold shapes as text (reference.md 3.7), the surest first."""
-_FORMATS_WITHOUT_SHAPES = ("csv", "xlsx")
+_FORMATS_WITHOUT_SHAPES = ("csv", "xlsx", "xls", "xlsb", "ods", "json", "parquet")
 GeometryColumns: TypeAlias = tuple[pa.Array, pa.Array]
 
 

@@ -40,7 +40,7 @@ from synctables.importer.model import ColumnType, Decision, Layer, ReadOptions, 
 
 OpenBatches = Callable[[Layer], pa.RecordBatchReader]
 OnRows = Callable[[int], None]
-_SPREADSHEETS = ("xlsx",)
+_SPREADSHEETS = ("xlsx", "xls", "xlsb", "ods")
 
 
 def type_layer(

@@ -1,7 +1,7 @@
 """What a member is: by its content first, by its name only where the content leaves it open.
 
-Formats that are not read yet, and rasters, are named in the refusal, so that the user learns what
-the file seems to be rather than what it is not.
+Formats that are not read, rasters above all, are named in the refusal, so that the user learns
+what the file seems to be rather than what it is not.
 """
 
 from __future__ import annotations
@@ -23,8 +23,13 @@ from synctables.errors import (
 )
 from synctables.importer.containers import is_office_file
 from synctables.importer.model import Format, Member
+from synctables.importer.read.detect_json import detect_json
+from synctables.importer.read.mapinfo import is_mif, is_tab
 
 HEAD_BYTES = 65_536
+_MIMETYPE_BYTES = 80
+_ROOT_CHARACTERS = 8_192
+"""A root element with all of its namespaces stands within these."""
 
 _RASTERS = (
     (b"II*\0", "TIFF"),
@@ -39,16 +44,19 @@ _RASTERS = (
     (b"CDF\x02", "netCDF"),
     (b"GRIB", "GRIB"),
 )
+_BINARIES: tuple[tuple[bytes, Format], ...] = (
+    (b"\0\0\x27\x0a", "shapefile"),
+    (b"PAR1", "parquet"),
+    (b"fgb\x03", "flatgeobuf"),
+)
 _OTHERS = (
     (b"%PDF", "a PDF document"),
-    (b"PAR1", "a Parquet file"),
-    (b"fgb\x03", "a FlatGeobuf file"),
     (b"ARROW1", "an Arrow file"),
-    (b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
-    (b"Rar!", "a RAR archive"),
-    (b"BZh", "a bzip2 archive"),
-    (b"\xfd7zXZ", "an xz archive"),
-    (b"\x28\xb5\x2f\xfd", "a Zstandard archive"),
+    (b"7z\xbc\xaf\x27\x1c", "an archive inside an archive"),
+    (b"Rar!", "an archive inside an archive"),
+    (b"BZh", "an archive inside an archive"),
+    (b"\xfd7zXZ", "an archive inside an archive"),
+    (b"\x28\xb5\x2f\xfd", "an archive inside an archive"),
     (b"\x7fELF", "a program"),
     (b"MZ\x90\0", "a program"),
     (b"RIFF", "a media file"),
@@ -57,30 +65,26 @@ _OTHERS = (
     (b"PK\x03\x04", "an archive inside an archive"),
     (b"\x1f\x8b", "an archive inside an archive"),
 )
+_OSM_PBF = b"\x0a\x09OSMHeader"
+"""After the length of the first header, which names its kind (wiki.openstreetmap.org: PBF)."""
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
-_SHAPEFILE = b"\0\0\x27\x0a"
 SIDECARS = frozenset(
     (
         *(".shx", ".dbf", ".prj", ".cpg", ".cst", ".sbn", ".sbx", ".qix", ".qpj", ".fbn", ".fbx"),
-        *(".ain", ".aih", ".ixs", ".mxs", ".atx", ".qmd"),
+        *(".ain", ".aih", ".ixs", ".mxs", ".atx", ".qmd", ".dat", ".map", ".id", ".ind", ".mid"),
     )
 )
-"""Suffixes of files that belong to a shapefile of the same stem."""
+"""Suffixes of files that belong to a shapefile or a MapInfo table of the same stem."""
 
 _XML_NOISE = re.compile(
     r"\s*(?:<\?.*?\?>|<!--.*?-->|<!doctype[^>\[]*(?:\[.*?\])?[^>]*>)", re.S | re.I
 )
 _ANGLED_HEADER = re.compile(r"\s*<[^<>\n]*>\s*[,;\t|]")
 _ROOT = re.compile(r"\s*<(?:[\w.-]+:)?([A-Za-z_][\w.-]*)(?=[\s/>])")
-_XML_FORMATS = {"gpx": "a GPX file", "osm": "an OSM file", "FeatureCollection": "a GML file"}
-_GEOJSON_TYPES = frozenset(
-    (
-        *("FeatureCollection", "Feature", "GeometryCollection", "Point", "MultiPoint"),
-        *("LineString", "MultiLineString", "Polygon", "MultiPolygon"),
-    )
-)
-_JSON_START = re.compile(r'\s*(?:\{\s*["}]|\[\s*[\[{\]"\d-])')
-_JSON_TYPE = re.compile(r'"type"\s*:\s*"([^"]{0,40})"')
+_XML_FORMATS: dict[str, Format] = {"kml": "kml", "gpx": "gpx", "osm": "osm"}
+_GML_NAMESPACE = re.compile(r"""["']https?://www\.opengis\.net/gml(?:/3\.\d)?["']""")
+_NO_FEATURES = re.compile(r"Capabilities$|Report$|Exception|^(?:rss|feed|html|schema|RDF)$", re.I)
+"""Roots of pages that mention GML and hold none."""
 _ERROR_TEXT = re.compile(
     r"\b(error|not found|forbidden|access denied|permission denied|unauthori[sz]ed|exception"
     r"|service unavailable|bad gateway|too many requests|internal server|expired|rate limit)\b",
@@ -97,34 +101,47 @@ def detect(member: Member, *, accept_html: bool = False) -> Format:
     """
     if member.size_bytes == 0:
         raise EmptyFileError(f"{member.name} is empty.")
-    with member.path.open("rb") as file:
-        head = file.read(HEAD_BYTES)
+    head = b""
+    if member.path.is_file():
+        with member.path.open("rb") as file:
+            head = file.read(HEAD_BYTES)
     return (
         _detect_binary(member, head)
         or _detect_markup(member, head, accept_html=accept_html)
-        or _detect_json(member, head)
+        or detect_json(member, head_text(head))
+        or _detect_mapinfo(head)
         or _detect_text(member, head, accept_html=accept_html)
     )
 
 
 def _detect_binary(member: Member, head: bytes) -> Format | None:
-    if head.startswith(_SHAPEFILE):
-        return "shapefile"
+    if member.path.is_dir():  # `member_paths` makes folders of nothing else
+        return "filegdb"
+    for magic, kind in _BINARIES:
+        if head.startswith(magic):
+            return kind
+    if head[4:].startswith(_OSM_PBF):
+        return "osm"
     if head.startswith(b"SQLite format 3\0"):
         return _detect_sqlite(member)
     if head.startswith(b"PK") and is_office_file(member.path):
         return _detect_office(member)
     if head.startswith(_OLE):
-        raise _describe_ole(head)
+        return _detect_ole(head)
+    _refuse_foreign(member, head)
+    return None
+
+
+def _refuse_foreign(member: Member, head: bytes) -> None:
     for magic, name in _RASTERS:
         if head.startswith(magic):
             raise UnsupportedFileError(
-                f"{member.name} is a raster image ({name}). Only tables and vector maps are read."
+                f"{member.name} is a raster image ({name}). Raster is out of scope: only tables "
+                "and vector maps are read."
             )
     for magic, name in _OTHERS:
         if head.startswith(magic):
             raise UnsupportedFileError(f"{member.name} seems to be {name}, which is not read.")
-    return None
 
 
 def _detect_sqlite(member: Member) -> Format:
@@ -147,22 +164,29 @@ def _detect_sqlite(member: Member) -> Format:
 def _detect_office(member: Member) -> Format:
     with zipfile.ZipFile(member.path) as archive:
         names = set(archive.namelist())
+        kind = b""
+        if "mimetype" in names:
+            with archive.open("mimetype") as file:
+                kind = file.read(_MIMETYPE_BYTES)
     if "xl/workbook.xml" in names:
         return "xlsx"
-    kind = "a binary workbook (XLSB)" if "xl/workbook.bin" in names else "an office document"
-    raise UnsupportedFileError(f"{member.name} seems to be {kind}, which is not read.")
+    if "xl/workbook.bin" in names:
+        return "xlsb"
+    if b"spreadsheet" in kind or ("content.xml" in names and not kind):
+        return "ods"
+    raise UnsupportedFileError(f"{member.name} seems to be an office document, which is not read.")
 
 
-def _describe_ole(head: bytes) -> UnsupportedFileError | PasswordProtectedError:
+def _detect_ole(head: bytes) -> Format:
     """The container of .xls and of encrypted .xlsx files (MS-OFFCRYPTO 2.3.4.4)."""
     if "EncryptedPackage".encode("utf-16-le") in head:
-        return PasswordProtectedError("The workbook is password protected.")
-    return UnsupportedFileError("The file seems to be an old .xls workbook; save it as .xlsx.")
+        raise PasswordProtectedError("The workbook is password protected.")
+    return "xls"
 
 
 def _detect_markup(member: Member, head: bytes, *, accept_html: bool) -> Format | None:
-    """KML by its root element; any other page is refused."""
-    text = _head_text(head)
+    """A map in XML by its root element; any other page is refused."""
+    text = head_text(head)
     if not text.lstrip().startswith("<") or _ANGLED_HEADER.match(text):
         return None
     is_page = re.match(r"\s*<!doctype\s+html", text, re.I)
@@ -172,56 +196,35 @@ def _detect_markup(member: Member, head: bytes, *, accept_html: bool) -> Format 
     if root is None and not is_page:
         return None
     name = root.group(1) if root else "html"
-    if name.lower() == "kml":
-        return "kml"
-    if name in _XML_FORMATS:
-        raise UnsupportedFileError(f"{member.name} is {_XML_FORMATS[name]}, which is not read.")
+    if name.lower() in _XML_FORMATS:
+        return _XML_FORMATS[name.lower()]
+    if _GML_NAMESPACE.search(text[:_ROOT_CHARACTERS]) and not _NO_FEATURES.search(name):
+        return "gml"
     if accept_html:
         return "csv"
     raise HtmlRefusedError(f"{member.name} is a page (<{name[:40]}>) and not a data file.")
 
 
-def _detect_json(member: Member, head: bytes) -> Format | None:
-    text = _head_text(head)
-    has_json_name = member.path.suffix in {".geojson", ".json"}
-    if not _JSON_START.match(text):
-        return None
-    types = _JSON_TYPE.findall(text)
-    if any(found in _GEOJSON_TYPES for found in types):
-        return "geojson"
-    if "Topology" in types:
-        raise UnsupportedFileError(f"{member.name} is TopoJSON, which is not read.")
-    if member.path.suffix == ".geojson":
-        raise UnsupportedFileError(f"{member.name} holds JSON, but no GeoJSON features.")
-    if has_json_name or _looks_like_json(text):
-        raise UnsupportedFileError(
-            f"{member.name} is JSON but no GeoJSON; plain JSON is not read yet."
-        )
-    return None
-
-
-def _looks_like_json(text: str) -> bool:
-    return (
-        re.match(r'\s*(\{\s*"[^"\n]*"\s*:|\[\s*\{\s*"|\{\s*\}\s*$|\[\s*\]\s*$)', text) is not None
-    )
+def _detect_mapinfo(head: bytes) -> Format | None:
+    return "mapinfo" if is_tab(head) or is_mif(head) else None
 
 
 def _detect_text(member: Member, head: bytes, *, accept_html: bool) -> Format:
     """Everything else that is text is delimited text, under whatever name."""
     if not _is_text(head):
-        if member.path.suffix in {".xlsx", ".xls"}:
+        if member.path.suffix in {".xlsx", ".xls", ".xlsb", ".ods"}:
             raise MalformedSpreadsheetError(f"{member.name} is no workbook.")
         raise UnsupportedFileError(f"{member.name} is a binary file of an unknown kind.")
     if member.path.suffix == ".geojson":
         raise InvalidGeoJsonError(f"{member.name} is not JSON.")
-    text = _head_text(head).strip()
+    text = head_text(head).strip()
     is_error_text = len(text) < 500 and text.count("\n") < 2 and _ERROR_TEXT.search(text)
     if is_error_text and not accept_html and not re.search(r"[,;\t|]", text):
         raise HtmlRefusedError(f"{member.name} is an error text and not data: {text[:100]!r}")
     return "csv"
 
 
-def _head_text(head: bytes) -> str:
+def head_text(head: bytes) -> str:
     for mark, encoding in (
         (b"\xff\xfe\0\0", "utf-32-le"),
         (b"\xff\xfe", "utf-16-le"),

@@ -11,9 +11,13 @@ from __future__ import annotations
 
 import ctypes
 
+import pyogrio
 import pyogrio._ogr
 
-DRIVERS = ("GeoJSON", "ESRI Shapefile", "GPKG", "LIBKML")
+DRIVERS = (
+    *("GeoJSON", "GeoJSONSeq", "TopoJSON", "ESRIJSON", "ESRI Shapefile", "MapInfo File", "GPKG"),
+    *("OpenFileGDB", "FlatGeobuf", "LIBKML", "GPX", "GML", "OSM"),
+)
 
 _library = ctypes.CDLL(pyogrio._ogr.__file__)  # its symbols include those of the GDAL it links
 _library.GDALGetDriver.restype = ctypes.c_void_p
@@ -51,3 +55,4 @@ def _remove_all_but(*names: str) -> None:
 
 _handles = {name: handle for handle, name in _registered() if name in DRIVERS}
 _remove_all_but(*DRIVERS)
+pyogrio.set_gdal_config_options({"GML_DOWNLOAD_SCHEMA": "NO", "GML_SKIP_RESOLVE_ELEMS": "ALL"})

@@ -26,8 +26,9 @@ from synctables.importer.model import (
     ReadOptions,
     Unpacked,
 )
-from synctables.importer.read import delimited, spreadsheet, vector
+from synctables.importer.read import columnar, delimited, json_table, spreadsheet, vector
 from synctables.importer.read.detect import detect, is_sidecar, refuse_stray_parts
+from synctables.importer.read.drivers import DRIVER_OF
 
 Finder = Callable[[Member, ReadOptions, Limits], list[Layer]]
 Opener = Callable[[Layer], pa.RecordBatchReader]
@@ -39,20 +40,20 @@ _NO_DATA = (UnsupportedFileError, HtmlRefusedError, EmptyFileError)
 
 _FINDERS: dict[Format, Finder] = {
     "csv": delimited.find_layers,
-    "xlsx": spreadsheet.find_layers,
-    "geojson": partial(vector.find_layers, "geojson"),
-    "shapefile": partial(vector.find_layers, "shapefile"),
-    "gpkg": partial(vector.find_layers, "gpkg"),
-    "kml": partial(vector.find_layers, "kml"),
+    "json": json_table.find_layers,
+    "parquet": columnar.find_layers,
 }
 _OPENERS: dict[Format, Opener] = {
     "csv": delimited.open_batches,
-    "xlsx": spreadsheet.open_batches,
-    "geojson": vector.open_batches,
-    "shapefile": vector.open_batches,
-    "gpkg": vector.open_batches,
-    "kml": vector.open_batches,
+    "json": json_table.open_batches,
+    "parquet": columnar.open_batches,
 }
+for _kind in spreadsheet.FORMATS:
+    _FINDERS[_kind] = partial(spreadsheet.find_layers, _kind)
+    _OPENERS[_kind] = spreadsheet.open_batches
+for _kind in DRIVER_OF:
+    _FINDERS[_kind] = partial(vector.find_layers, _kind)
+    _OPENERS[_kind] = vector.open_batches
 
 
 def read(unpacked: Unpacked, options: ReadOptions, limits: Limits) -> Layers:

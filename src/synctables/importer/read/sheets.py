@@ -37,6 +37,8 @@ class SheetSurvey:
     column_count: int = 26
     errors: list[tuple[int, int]] = field(default_factory=list)
     """Row and column of error cells."""
+    errors_are_text: bool = False
+    """calamine gives them as their text, and not as empty."""
 
 
 def survey_sheets(path: Path, *, max_bytes: int) -> dict[str, SheetSurvey]:
@@ -85,6 +87,12 @@ def _survey(archive: zipfile.ZipFile, name: str, part: str) -> SheetSurvey:
             survey.column_count = max(survey.column_count, column_number(letters.decode()))
         if b't="e"' in text:
             survey.errors += _errors(text)
+    refuse_far_cells(name, survey, cell_count)
+    return survey
+
+
+def refuse_far_cells(name: str, survey: SheetSurvey, cell_count: int) -> None:
+    """Raise `FileTooBigError` where the block that holds all cells is large and hardly filled."""
     block = survey.row_count * survey.column_count
     is_sparse = block > SPARSE_CELLS and cell_count < SPARSE_SHARE * block
     if block > MAX_BLOCK_CELLS or is_sparse:
@@ -92,7 +100,6 @@ def _survey(archive: zipfile.ZipFile, name: str, part: str) -> SheetSurvey:
             f"Sheet {name!r} reaches to row {survey.row_count}, column {survey.column_count}, "
             f"with only {cell_count} cells. Delete what stands far outside the table."
         )
-    return survey
 
 
 def _last_row(text: bytes) -> int:

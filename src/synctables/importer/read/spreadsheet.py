@@ -1,4 +1,4 @@
-"""XLSX workbooks through calamine: every sheet that holds something is a layer.
+"""Workbooks (XLSX, XLS, XLSB, ODS) through calamine: every sheet that holds something is a layer.
 
 The first row that is not empty is the header; empty rows are no rows, as in delimited text. A
 sheet is read once, when it is found, into an Arrow file in the workspace that `open_batches` maps.
@@ -6,7 +6,7 @@ sheet is read once, when it is found, into an Arrow file in the workspace that `
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -24,12 +24,14 @@ from synctables.errors import (
 from synctables.importer.model import (
     Decision,
     Field,
+    Format,
     Layer,
     Limits,
     Member,
     Misfit,
     ReadOptions,
 )
+from synctables.importer.read import ods_cells, xls_records, xlsb_records
 from synctables.importer.read.cells import ColumnBuilder, render
 from synctables.importer.read.names import stem_of
 from synctables.importer.read.sheets import SheetSurvey, survey_sheets
@@ -37,18 +39,26 @@ from synctables.importer.read.sheets import SheetSurvey, survey_sheets
 CHUNK_ROWS = 16_384
 EXAMPLES = 3
 
+_SURVEYS: dict[Format, Callable[..., dict[str, SheetSurvey]]] = {
+    "xlsx": survey_sheets,
+    "xls": xls_records.survey_sheets,
+    "xlsb": xlsb_records.survey_sheets,
+    "ods": ods_cells.survey_sheets,
+}
+FORMATS = tuple(_SURVEYS)
 
-def find_layers(member: Member, options: ReadOptions, limits: Limits) -> list[Layer]:
+
+def find_layers(kind: Format, member: Member, options: ReadOptions, limits: Limits) -> list[Layer]:
     """A layer for each sheet with at least one cell.
 
     Raises `MalformedSpreadsheetError`, `PasswordProtectedError`, `FileTooBigError` (a far cell),
     `EmptyFileError` and `TooManyColumnsError`.
     """
-    surveys = survey_sheets(member.path, max_bytes=limits.max_bytes)
+    surveys = _SURVEYS[kind](member.path, max_bytes=limits.max_bytes)
     try:
-        workbook = python_calamine.CalamineWorkbook.from_path(str(member.path))
+        workbook = python_calamine.CalamineWorkbook.from_path(str(_with_suffix(kind, member.path)))
         sheets = [
-            _read_sheet(workbook, name, member, options, surveys.get(name, SheetSurvey()))
+            _read_sheet(workbook, name, member, options, surveys[name])
             for name in workbook.sheet_names
             if name in surveys
         ]
@@ -62,7 +72,17 @@ def find_layers(member: Member, options: ReadOptions, limits: Limits) -> list[La
     for sheet in found:
         if len(sheet.fields) > limits.max_columns:
             raise TooManyColumnsError(f"Sheet {sheet.name!r} has {len(sheet.fields)} columns.")
-    return [_to_layer(sheet, member, is_only=len(found) == 1) for sheet in found]
+    return [_to_layer(kind, sheet, member, is_only=len(found) == 1) for sheet in found]
+
+
+def _with_suffix(kind: Format, path: Path) -> Path:
+    """calamine goes by the suffix, which need not be the content's."""
+    if path.suffix == f".{kind}":
+        return path
+    named = path.with_name(f"{path.name}.{kind}")
+    if not named.exists():
+        named.hardlink_to(path)
+    return named
 
 
 def open_batches(layer: Layer) -> pa.RecordBatchReader:
@@ -87,7 +107,7 @@ def _read_sheet(
     workbook: Any, name: str, member: Member, options: ReadOptions, survey: SheetSurvey
 ) -> _Sheet | None:
     sheet = workbook.get_sheet_by_name(name)
-    numbered = enumerate(sheet.iter_rows(), start=1)
+    numbered = _without_errors(sheet, survey)
     filled = ((number, row) for number, row in numbered if row.count("") < len(row))
     header_row, header = next(filled, (0, []))
     if not header:
@@ -112,6 +132,22 @@ def _read_sheet(
         misfits=tuple(_count_errors(survey, header_row, dict(zip(numbers, names, strict=True)))),
         header_row=header_row,
     )
+
+
+def _without_errors(sheet: Any, survey: SheetSurvey) -> Iterator[tuple[int, list[Any]]]:
+    """Rows with their numbers from 1; error cells that come as their text are empty."""
+    numbered = enumerate(sheet.iter_rows(), start=1)
+    if not survey.errors_are_text or not survey.errors:
+        yield from numbered
+        return
+    errors = set(survey.errors)
+    rows = {row for row, _ in errors}
+    for number, cells in numbered:
+        if number in rows:
+            places = enumerate(cells, start=sheet.start[1] + 1)
+            yield number, ["" if (number, at) in errors else cell for at, cell in places]
+        else:
+            yield number, cells
 
 
 def _chunks(rows: Iterable[list[Any]]) -> Iterator[list[list[Any]]]:
@@ -141,7 +177,7 @@ def _count_errors(survey: SheetSurvey, header_row: int, names: dict[int, str]) -
         )
 
 
-def _to_layer(sheet: _Sheet, member: Member, *, is_only: bool) -> Layer:
+def _to_layer(kind: Format, sheet: _Sheet, member: Member, *, is_only: bool) -> Layer:
     stem = stem_of(member.name)
     notes = []
     if sheet.header_row > 1:
@@ -150,7 +186,7 @@ def _to_layer(sheet: _Sheet, member: Member, *, is_only: bool) -> Layer:
     return Layer(
         name=sheet.name,
         member=member,
-        format="xlsx",
+        format=kind,
         fields=sheet.fields,
         details={"path": str(sheet.path)},
         decisions=tuple(notes),

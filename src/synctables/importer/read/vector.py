@@ -17,7 +17,6 @@ import pyproj
 from pyogrio.errors import DataLayerError, DataSourceError
 
 from synctables.errors import (
-    EmptyFileError,
     InvalidGeoJsonError,
     InvalidShapefileError,
     LoadError,
@@ -33,22 +32,21 @@ from synctables.importer.model import (
     Member,
     ReadOptions,
 )
-from synctables.importer.read import shapefile
 from synctables.importer.read.arrow import JSON_MARK, convert, nested_only, target_type
+from synctables.importer.read.drivers import (
+    DRIVER_OF,
+    OPEN_OPTIONS,
+    Source,
+    layer_names,
+    prepare,
+    statement_for,
+)
 from synctables.importer.read.gdal import allow_only
-from synctables.importer.read.kml import refuse_mere_link
 from synctables.importer.read.names import stem_of
 from synctables.importer.read.wkb import force_2d, has_more_dimensions
 
 BATCH_ROWS = 16_384
 
-_DRIVERS: dict[Format, str] = {
-    "geojson": "GeoJSON",
-    "shapefile": "ESRI Shapefile",
-    "gpkg": "GPKG",
-    "kml": "LIBKML",
-}
-_GEOJSON_OPTIONS = {"DATE_AS_STRING": "YES", "ARRAY_AS_STRING": "YES"}
 _MOMENTS = {"OFTDate", "OFTTime", "OFTDateTime"}
 _USUAL_ROW_IDS = {"", "fid", "ogc_fid"}
 """Names of row numbers that GDAL makes up; under any other name they are the user's column."""
@@ -60,35 +58,21 @@ def find_layers(kind: Format, member: Member, _: ReadOptions, limits: Limits) ->
     Raises `InvalidGeoJsonError`, `InvalidShapefileError`, `EmptyKmlError`, `LoadError` (another
     broken file), `EmptyFileError` (no layer at all) and `TooManyColumnsError`.
     """
-    encoding, notes = None, tuple[Decision, ...]()
-    if kind == "shapefile":
-        encoding, notes = shapefile.inspect(member.path)
-    elif kind == "kml":
-        refuse_mere_link(member.path)
-    allow_only(_DRIVERS[kind])
+    source = prepare(kind, member)
+    allow_only(DRIVER_OF[kind])
     try:
-        names = _list_layers(kind, member)
-        return [_find_layer(kind, member, name, names, encoding, notes, limits) for name in names]
+        names = layer_names(kind, member, source.path)
+        return [_find_layer(kind, member, name, names, source, limits) for name in names]
     except (DataSourceError, DataLayerError) as error:
         raise _explain(kind, error) from error
 
 
 def open_batches(layer: Layer) -> pa.RecordBatchReader:
     """The rows of ``layer`` in file order, geometry last."""
-    allow_only(_DRIVERS[layer.format])
+    allow_only(DRIVER_OF[layer.format])
     with _open(layer) as (_, reader):
         schema = _schema(layer, reader.schema)
     return pa.RecordBatchReader.from_batches(schema, _stream(layer, schema))
-
-
-def _list_layers(kind: Format, member: Member) -> list[str | None]:
-    """None stands for the only layer of a format that has no more (saves a pass over the file)."""
-    if kind in {"geojson", "shapefile"}:
-        return [None]
-    names = [str(name) for name, _ in pyogrio.list_layers(str(member.path))]
-    if not names:
-        raise EmptyFileError(f"{member.name} holds no layers.")
-    return list(names)
 
 
 def _find_layer(
@@ -96,11 +80,10 @@ def _find_layer(
     member: Member,
     name: str | None,
     names: list[str | None],
-    encoding: str | None,
-    notes: tuple[Decision, ...],
+    source: Source,
     limits: Limits,
 ) -> Layer:
-    info = pyogrio.read_info(str(member.path), layer=name, encoding=encoding)
+    info = pyogrio.read_info(str(source.path), layer=name, encoding=source.encoding)
     row_id = _row_id(info)
     fields = [Field(name=row_id)] if row_id else []
     fields += [_field(kind, info, index) for index in range(len(info["fields"]))]
@@ -116,12 +99,18 @@ def _find_layer(
         fields=tuple(fields),
         has_geometry=info["geometry_type"] is not None,
         crs=_crs(info["crs"]),
-        details={"layer": name, "encoding": encoding, "row_id": row_id},
+        details={
+            "path": str(source.path),
+            "layer": name,
+            "encoding": source.encoding,
+            "row_id": row_id,
+        },
+        misfits=source.misfits,
         table_name=stem if len(names) == 1 else f"{stem}_{name}",
     )
     layer.details["nested"] = _find_nested(layer, info, offset=1 if row_id else 0)
     has_heights = _has_heights(layer, str(info["geometry_type"]))
-    decisions = notes + tuple(_describe(info, layer.crs, has_heights=has_heights))
+    decisions = source.decisions + tuple(_describe(info, layer.crs, has_heights=has_heights))
     return replace(layer, decisions=decisions)
 
 
@@ -195,16 +184,18 @@ def _find_nested(layer: Layer, info: dict[str, Any], *, offset: int) -> list[int
 
 
 def _open(layer: Layer) -> Any:
-    options = _GEOJSON_OPTIONS if layer.format == "geojson" else {}
+    name = layer.details["layer"]
+    statement = statement_for(layer.format, name)
     return pyogrio.open_arrow(
-        str(layer.member.path),
-        layer=layer.details["layer"],
+        layer.details["path"],
+        layer=None if statement else name,
+        sql=statement,
         encoding=layer.details["encoding"],
         return_fids=layer.details["row_id"] is not None,
         datetime_as_string=True,
         batch_size=BATCH_ROWS,
         use_pyarrow=True,
-        **options,
+        **OPEN_OPTIONS.get(layer.format, {}),
     )
 
 
@@ -235,7 +226,7 @@ def _stream(layer: Layer, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
 
 def _explain(kind: Format, error: Exception) -> RunError:
     text = str(error)[:300]
-    if kind == "geojson":
+    if kind in {"geojson", "geojsonseq"}:
         return InvalidGeoJsonError(f"The file is no valid GeoJSON: {text}")
     if kind == "shapefile":
         return InvalidShapefileError(f"The shapefile cannot be opened: {text}")

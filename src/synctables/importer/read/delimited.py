@@ -6,8 +6,9 @@ from one export to the next if ``""`` meant something else than nothing.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -27,15 +28,33 @@ from synctables.importer.model import (
 from synctables.importer.read.dialect import Guess, guess_dialect
 from synctables.importer.read.encoding import Decoded, decode_file
 from synctables.importer.read.engine import connect
+from synctables.importer.read.mend import Shape, is_foreign, mend
 from synctables.importer.read.names import stem_of
-from synctables.importer.read.records import ONE_COLUMN, Dialect, find_quoted, mend
+from synctables.importer.read.records import (
+    ONE_COLUMN,
+    Dialect,
+    find_quoted,
+    is_lone,
+    split_records,
+)
 
 BATCH_ROWS = 65_536
 LINE_BYTES = 16 * 1024 * 1024
+FOOTER_BYTES = 64 * 1024
 BUFFER_BYTES = 32 * 1024 * 1024
 """Left alone, DuckDB takes sixteen times the longest line for a buffer: 256 MB, several times."""
 
-_DELIMITER_NAMES = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar", " ": "space"}
+_DELIMITER_NAMES = {
+    ",": "comma",
+    ";": "semicolon",
+    "\t": "tab",
+    "|": "bar",
+    " ": "space",
+    ":": "colon",
+    ", ": "comma and space",
+    "; ": "semicolon and space",
+    "\t\t": "two tabs",
+}
 
 
 def find_layers(member: Member, options: ReadOptions, limits: Limits) -> list[Layer]:
@@ -87,10 +106,16 @@ class _WellFormed:
 
 
 def _make_well_formed(member: Member, path: Path, guess: Guess) -> _WellFormed:
-    if _is_well_formed(path, guess.dialect, guess.width):
+    if _is_clean(path, guess):
         return _WellFormed(path=path, dialect=guess.dialect)
+    shape = Shape(
+        width=guess.width,
+        header=guess.header,
+        header_records=guess.header_records,
+        columns=guess.columns,
+    )
     copy = member.path.with_suffix(".mended")
-    mended = mend(path, into=copy, dialect=guess.dialect, width=guess.width)
+    mended = mend(path, into=copy, dialect=guess.dialect, shape=shape)
     if mended.broken_count > mended.record_count / 2 and not guess.is_regular:
         raise MalformedCsvError(
             f"{mended.broken_count} of {mended.record_count} rows do not have the "
@@ -103,10 +128,33 @@ def _make_well_formed(member: Member, path: Path, guess: Guess) -> _WellFormed:
     return _WellFormed(path=copy, dialect=dialect, misfits=mended.misfits)
 
 
+def _is_clean(path: Path, guess: Guess) -> bool:
+    """Whether DuckDB can read the file as it is, to the last line."""
+    is_plain = len(guess.dialect.delimiter) == 1 and guess.header_records <= 1
+    if not is_plain or _ends_in_footer(path, guess):
+        return False
+    return _is_well_formed(path, guess.dialect, guess.width)
+
+
+def _ends_in_footer(path: Path, guess: Guess) -> bool:
+    """Whether the last line is a note, though delimited like the rows."""
+    with path.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - FOOTER_BYTES))
+        lines = file.read().decode("utf-8", "replace").splitlines(keepends=True)
+    last = next((line for line in reversed(lines) if line.strip()), "")
+    records = list(split_records([last], replace(guess.dialect, skip_lines=0)))
+    return (
+        bool(records) and is_lone(records[0].cells) and is_foreign(records[0].cells, guess.columns)
+    )
+
+
 def _is_well_formed(path: Path, dialect: Dialect, width: int) -> bool:
     """Whether every record of the file has ``width`` cells and sound quotes."""
     connection = connect(path.parent)
-    scan = _scan_sql(path, dialect, width, extra="store_rejects=true, rejects_limit=1")
+    # DuckDB overlooks one cell too many where it is NULL, so for once nothing is.
+    extra = "store_rejects=true, rejects_limit=1, nullstr='\x1d\x1e'"
+    scan = _scan_sql(path, dialect, width, extra=extra)
     try:
         connection.sql(f"SELECT count(*) FROM {scan}").fetchall()  # noqa: S608
         rejects = connection.sql("SELECT count(*) FROM reject_errors").fetchall()
@@ -123,8 +171,10 @@ def _stream(path: Path, dialect: Dialect, width: int) -> Iterator[pa.RecordBatch
         names = ", ".join(f"f{index}" for index in range(width))
         scan = _scan_sql(path, dialect, width)
         yield from connection.sql(f"SELECT {names} FROM {scan}").to_arrow_reader(BATCH_ROWS)  # noqa: S608
-    except duckdb.InvalidInputException as error:
+    except (duckdb.InvalidInputException, OSError) as error:
         reason = str(error).splitlines()[0]
+        if "CSV Error" not in reason:
+            raise
         raise MalformedCsvError(f"The rows cannot be told apart: {reason}") from error
     finally:
         connection.close()
@@ -138,7 +188,7 @@ def _scan_sql(path: Path, dialect: Dialect, width: int, *, extra: str = "") -> s
         "auto_detect=false",
         f"delim={_quote(dialect.delimiter)}",
         f"quote={_quote(dialect.quote)}",
-        f"escape={_quote(dialect.quote)}",
+        f"escape={_quote(dialect.escape or dialect.quote)}",
         "comment=''",
         f"header={str(dialect.has_header).lower()}",
         f"skip={dialect.skip_lines}",
@@ -166,6 +216,13 @@ def _describe(decoded: Decoded, guess: Guess) -> Iterator[Decision]:
     name = "none: one column" if guess.dialect.is_one_column else _DELIMITER_NAMES.get(mark, mark)
     yield Decision(subject="encoding", choice=decoded.encoding, reason=decoded.reason)
     yield Decision(subject="delimiter", choice=name, reason=f"{guess.width} columns")
+    if guess.dialect.skip_lines:
+        reason = "titles, notes and blank lines are not rows"
+        choice = f"{guess.dialect.skip_lines} lines"
+        yield Decision(subject="left out before the table", choice=choice, reason=reason)
+    if guess.header_records > 1:
+        reason = "words over columns of figures; the names are joined"
+        yield Decision(subject="header", choice=f"{guess.header_records} rows", reason=reason)
     if not guess.dialect.has_header:
         reason = "the first row looks like the rows below it"
         yield Decision(subject="header", choice="none", reason=reason)

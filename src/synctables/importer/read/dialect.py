@@ -15,15 +15,27 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import islice, zip_longest
 from pathlib import Path
 
 from synctables.errors import EmptyFileError
-from synctables.importer.read.records import ONE_COLUMN, Dialect, Record, split_records
+from synctables.importer.read.records import (
+    ONE_COLUMN,
+    Dialect,
+    Record,
+    is_lone,
+    split_records,
+)
+from synctables.importer.read.repair import Columns, repair
 
 SAMPLE_RECORDS = 1_000
 SAMPLE_CHARACTERS = 512 * 1024
-DELIMITERS = (",", ";", "\t", "|", " ")
+DELIMITERS = (",", ";", "\t", "|", "^", "~", ":", " ")
+RARE_DELIMITERS = ("^", "~", ":")
+LONG_DELIMITERS = ("||", "::", ";;", "\t\t", "\\t", "|~|", "<>", " | ", ", ", "; ")
+MAX_PREAMBLE_RECORDS = 100
+MAX_HEADER_RECORDS = 4
+_MISSING = frozenset(("na", "n/a", "nan", "null", "none", "nil", "missing", "unknown", "nd", "n/d"))
 
 _NUMBER = re.compile(r"[+-]?(\d{1,3}([., ]\d{3})+|\d+)?([.,]\d+)?([eE][+-]?\d+)?\s*%?$")
 _DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([T ]\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?.{0,6})?$")
@@ -38,9 +50,23 @@ class Guess:
 
     dialect: Dialect
     header: tuple[str, ...]
+    header_records: int
+    """Records that the header takes: usually one, none without one."""
     width: int
-    is_regular: bool
-    """Nearly all records agree on their number of cells, if not with the header."""
+    agreement: float
+    """The share of records that have the usual number of cells, if not the header's."""
+    rows: tuple[list[str], ...]
+    """Cells of the first records behind the header."""
+
+    @property
+    def columns(self) -> Columns | None:
+        """Forms of the cells by column, where the records are regular enough to tell."""
+        rows = [row for row in self.rows if not is_lone(row)]
+        return Columns(rows, width=self.width) if rows and self.agreement >= 0.6 else None
+
+    @property
+    def is_regular(self) -> bool:
+        return self.agreement >= 0.9
 
 
 def guess_dialect(path: Path) -> Guess:
@@ -52,24 +78,146 @@ def guess_dialect(path: Path) -> Guess:
     skip = next((i for i, line in enumerate(sample) if line.strip()), None)
     if skip is None:
         raise EmptyFileError("The file holds nothing but blank lines.")
-    candidates = [Dialect(delimiter=mark, skip_lines=skip) for mark in DELIMITERS]
-    scores = [_score(_records(sample, dialect), dialect) for dialect in candidates]
-    best = candidates[scores.index(max(scores))]
-    if max(scores) <= 0:
-        best = Dialect(delimiter=ONE_COLUMN, skip_lines=skip)
+    best, best_score = Dialect(delimiter=ONE_COLUMN, skip_lines=skip), 0.0
+    long = ""
+    for mark in _find_delimiters(sample):
+        if mark in long:
+            continue
+        dialect = replace(find_quoting(sample, mark), skip_lines=skip)
+        records = _records(sample, dialect)
+        score = _score(records[find_preamble(records) :], dialect)
+        if score > 0 and _is_prose(records, dialect):
+            score = 0.0
+        if score > best_score:
+            best, best_score = dialect, score
+            long = mark if len(mark) > 1 else long
     return _complete(best, _records(sample, best))
 
 
+def _find_delimiters(sample: list[str]) -> list[str]:
+    """Those that stand in a good part of the first lines, longer ones first among equals."""
+    lines = [line for line in sample[:200] if line.strip()]
+    marks = (*LONG_DELIMITERS, *DELIMITERS)
+    return [mark for mark in marks if sum(mark in line for line in lines) >= 0.3 * len(lines)]
+
+
+def find_quoting(sample: list[str], delimiter: str) -> Dialect:
+    """How cells are quoted: the mark that encloses most cells, and how it is escaped inside."""
+    lines, mark = sample[:SAMPLE_RECORDS], re.escape(delimiter)
+    enclosed = {
+        quote: sum(
+            len(re.findall(f"(?:^|{mark}){quote}[^{quote}\r\n]*{quote}(?={mark}|\r|\n|$)", line))
+            for line in lines
+        )
+        for quote in ('"', "'")
+    }
+    quote = "'" if enclosed["'"] > 5 * enclosed['"'] else '"'
+    inside = re.compile(f"[^{mark}\\\\]\\\\{quote}(?!{mark}|\\s*$)")
+    escaped = sum(len(inside.findall(line)) for line in lines)
+    doubled = sum(
+        len(re.findall(f"[^{mark}{quote}]{quote}{quote}[^{mark}{quote}\\s]", line))
+        for line in lines
+    )
+    return Dialect(delimiter=delimiter, quote=quote, escape="\\" if escaped > doubled else "")
+
+
+def find_preamble(records: list[Record]) -> int:
+    """How many records at the top are not yet the table: titles and notes over it."""
+    widths = Counter(len(record.cells) for record in records)
+    if not records or (width := max(widths, key=lambda one: (widths[one], one))) < 2:
+        return 0
+    for index, record in enumerate(records[:MAX_PREAMBLE_RECORDS]):
+        filled = sum(bool(cell.strip()) for cell in record.cells)
+        is_title = len(record.cells) < width / 2 or (len(record.cells) == 1 and width == 2)
+        is_apart = records[index + 1 : index + 2] and records[index + 1].follows_blank
+        is_note = len(record.cells) < width and bool(is_apart)
+        if not (is_title or is_note or (filled <= 1 and width >= 3)):
+            return index
+    return 0
+
+
+def _is_prose(records: list[Record], dialect: Dialect) -> bool:
+    """One heading word over text whose commas are punctuation makes a table of one column."""
+    top = [record.cells for record in records[: find_preamble(records)]]
+    if not top or any(len(cells) > 1 for cells in top) or " " in top[0][0].strip():
+        return False
+    below = records[len(top) :]
+    if any(record.follows_blank for record in records[1 : len(top) + 1]):
+        return False
+    is_punctuation = all(cell[:1] == " " for record in below for cell in record.cells[1:])
+    is_narrow = all(len(record.cells) <= 2 for record in below)
+    return is_narrow or is_punctuation or dialect.delimiter.endswith(" ")
+
+
 def _complete(dialect: Dialect, records: list[Record]) -> Guess:
+    preamble = 0 if dialect.is_one_column else find_preamble(records)
+    if preamble:
+        dialect = replace(dialect, skip_lines=records[preamble].line - 1)
+        records = records[preamble:]
     with_header = has_header(records)
-    first = len(records[0].cells)
-    width, usual = Counter(len(record.cells) for record in records[1:] or records).most_common(1)[0]
+    rows = [record.cells for record in records]
+    width, usual = Counter(map(len, rows[1:] or rows)).most_common(1)[0]
+    agreement = usual / len(rows[1:] or rows)
+    header_records = count_header_records(rows, width) if with_header else 0
+    header = _name_columns(records[0], rows[:header_records], dialect, width)
+    if len(rows) > 3 and agreement >= 0.9 and len(header) > width:
+        header = _drop_nameless(header, width)
     return Guess(
         dialect=replace(dialect, has_header=with_header),
-        header=tuple(records[0].cells) if with_header else (),
-        width=max(width, first),
-        is_regular=usual >= 0.9 * len(records[1:] or records),
+        header=tuple(header),
+        header_records=header_records,
+        width=max(width, len(header) if with_header else len(rows[0])),
+        agreement=agreement,
+        rows=tuple(rows[header_records:]),
     )
+
+
+def _name_columns(first: Record, rows: list[list[str]], dialect: Dialect, width: int) -> list[str]:
+    """The names; those of several header records are joined, top to bottom."""
+    if len(rows) > 1:
+        stacks = zip_longest(*rows, fillvalue="")
+        return [" ".join(filter(None, map(str.strip, stack))) for stack in stacks]
+    if rows and len(rows[0]) < width and first.raw and not dialect.escape:
+        bare = Columns([], width=width)
+        line = first.raw.rstrip("\r\n")
+        mark, quote = dialect.delimiter, dialect.quote
+        return repair(line, [], delimiter=mark, quote=quote, columns=bare) or rows[0]
+    return rows[0] if rows else []
+
+
+def _drop_nameless(header: list[str], width: int) -> list[str]:
+    """A header with a delimiter too many has an empty name too many."""
+    kept = list(header)
+    while len(kept) > width and any(not name.strip() for name in kept):
+        kept.pop(next(i for i, name in enumerate(kept) if not name.strip()))
+    return kept if len(kept) == width else header
+
+
+def count_header_records(rows: list[list[str]], width: int) -> int:
+    """How many records at the top hold words where at least two columns hold only figures below.
+
+    Spellings of "no value" are not taken for words.
+    """
+    below = rows[MAX_HEADER_RECORDS : MAX_HEADER_RECORDS + 200]
+    figures = [
+        index
+        for index in range(width)
+        if below and all(_is_figure(row[index].strip()) for row in below if len(row) == width)
+    ]
+    if len(below) < 3 or len(figures) < 2:
+        return 1
+    count = 1
+    for row in rows[1:MAX_HEADER_RECORDS]:
+        words = [row[index].strip() for index in figures if len(row) == width]
+        if not words or not all(words) or any(_is_figure(w) or is_missing(w) for w in words):
+            break
+        count += 1
+    return count
+
+
+def is_missing(text: str) -> bool:
+    """Whether people write this where there is no value (it stays text all the same)."""
+    return text.casefold().strip("<>()[]#.") in _MISSING or not any(map(str.isalnum, text))
 
 
 def _read_sample(path: Path) -> list[str]:
@@ -104,7 +252,13 @@ def _score(records: list[Record], dialect: Dialect) -> float:
     clean = sum(map(_is_clean, cells)) / len(cells)
     if dialect.delimiter == " " and not _is_space_convincing(records, consistency):
         return 0.0
-    return consistency * clean * (width - 1) / width
+    if dialect.delimiter in RARE_DELIMITERS and consistency < 1:
+        return 0.0
+    is_long = len(dialect.delimiter) > 1
+    if is_long and not (consistency == 1 and _is_long_convincing(records, dialect)):
+        return 0.0
+    rarity = 0.5 if dialect.delimiter in RARE_DELIMITERS else 1.0
+    return consistency * clean * (width - 1) / width * rarity
 
 
 def _is_clean(cell: str) -> bool:
@@ -117,6 +271,13 @@ def _is_clean(cell: str) -> bool:
         or _WORDS.match(text)
         or len(text) > 40  # prose holds every delimiter
     )
+
+
+def _is_long_convincing(records: list[Record], dialect: Dialect) -> bool:
+    """All of it everywhere: no cell holds a part of it that would delimit on its own."""
+    mark = dialect.delimiter.strip() or dialect.delimiter[:1]
+    cells = [cell for record in records if not record.raw for cell in record.cells]
+    return not any(mark in cell or (mark[:1] not in "<\\" and mark[:1] in cell) for cell in cells)
 
 
 def _is_space_convincing(records: list[Record], consistency: float) -> bool:

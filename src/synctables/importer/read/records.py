@@ -1,8 +1,7 @@
-"""A forgiving tokenizer for delimited text, and the rewriting of broken files with it.
+"""A forgiving tokenizer for delimited text of any dialect, line by line.
 
-DuckDB reads well-formed text (RFC 4180) fast and says which records are not. Files that have such
-records are written anew by `mend`: every record with exactly as many cells as the header, quoted
-as RFC 4180 wants, so that everything afterwards sees a well-formed file.
+DuckDB reads well-formed text (RFC 4180) fast and says which records are not; this is for the
+others, for the guess, and for what DuckDB does not know (delimiters of several characters).
 """
 
 from __future__ import annotations
@@ -10,16 +9,16 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
-
-from synctables.importer.model import Misfit
 
 MAX_RECORD_LINES = 2_000
 MAX_RECORD_CHARACTERS = 4 * 1024 * 1024
 """A quote that does not close within these is taken for an ordinary character."""
 ONE_COLUMN = "\x1f"
 """The delimiter of files that have none: a control character that does not occur in them."""
+_STAND_IN = "\x1e"
+"""Takes the place of a longer delimiter, as Python's reader knows only single characters."""
 csv.field_size_limit(1024 * 1024 * 1024)
 
 
@@ -29,6 +28,8 @@ class Dialect:
 
     delimiter: str
     quote: str = '"'
+    escape: str = ""
+    """Before a quote inside quotes; empty: such a quote is doubled."""
     has_header: bool = True
     skip_lines: int = 0
     """Blank or foreign lines before the first record."""
@@ -47,6 +48,8 @@ class Record:
     """A quote was opened and never closed; its line was taken literally."""
     raw: str = ""
     """The record as written, where it holds quotes."""
+    follows_blank: bool = False
+    """There is a blank line before it."""
 
 
 def split_records(lines: Iterable[str], dialect: Dialect) -> Iterator[Record]:
@@ -57,14 +60,19 @@ def split_records(lines: Iterable[str], dialect: Dialect) -> Iterator[Record]:
     source = _Lines(lines)
     for _ in range(dialect.skip_lines):
         source.take()
+    after_blank = False
     while (line := source.take()) is not None:
         number = source.number
         if not line.strip("\r\n") and not dialect.is_one_column:
+            after_blank = True
             continue
         if not dialect.quote or dialect.quote not in line:
-            yield Record(number, line.rstrip("\r\n").split(dialect.delimiter))
+            cells = line.rstrip("\r\n").split(dialect.delimiter)
+            yield Record(number, cells, follows_blank=after_blank)
         else:
-            yield _split_quoted(source, line, number, dialect)
+            record = _split_quoted(source, line, number, dialect)
+            yield replace(record, follows_blank=True) if after_blank else record
+        after_blank = False
 
 
 class _Lines:
@@ -95,7 +103,7 @@ def _split_quoted(source: _Lines, line: str, number: int, dialect: Dialect) -> R
     taken: list[str] = []
 
     def more() -> Iterator[str]:
-        yield line
+        yield _simplify(line, dialect)
         length = len(line)
         while length <= MAX_RECORD_CHARACTERS and len(taken) < MAX_RECORD_LINES:
             following = source.take()
@@ -103,15 +111,35 @@ def _split_quoted(source: _Lines, line: str, number: int, dialect: Dialect) -> R
                 break
             taken.append(following)
             length += len(following)
-            yield following
+            yield _simplify(following, dialect)
         raise _UnclosedQuoteError
 
-    reader = csv.reader(more(), delimiter=dialect.delimiter, quotechar=dialect.quote)
+    mark = dialect.delimiter if len(dialect.delimiter) == 1 else _STAND_IN
+    reader = csv.reader(more(), delimiter=mark, quotechar=dialect.quote, strict=True)
     try:
-        return Record(number, next(reader), raw="".join([line, *taken]))
-    except _UnclosedQuoteError:
+        cells = next(reader)
+    except (_UnclosedQuoteError, csv.Error):
         source.put_back(taken)
-        return Record(number, _parse_literally(line, dialect), is_broken=True)
+        return Record(number, _parse_literally(line, dialect), is_broken=True, raw=line)
+    if mark == _STAND_IN:
+        cells = [cell.replace(_STAND_IN, dialect.delimiter) for cell in cells]
+    return Record(number, cells, raw="".join([line, *taken]))
+
+
+def _simplify(line: str, dialect: Dialect) -> str:
+    """The line with doubled instead of escaped quotes, and a delimiter of one character."""
+    if dialect.escape:
+        escaped = re.escape(dialect.escape)
+        pattern = f"{escaped}({escaped}|{re.escape(dialect.quote)})"
+        line = re.sub(pattern, lambda found: found[1] * (1 + (found[1] == dialect.quote)), line)
+    if len(dialect.delimiter) > 1:
+        line = line.replace(dialect.delimiter, _STAND_IN)
+    return line
+
+
+def is_lone(cells: list[str]) -> bool:
+    """Something in the first cell and nothing else."""
+    return bool(cells[0].strip()) and not any(cell.strip() for cell in cells[1:])
 
 
 def find_quoted(path: Path, dialect: Dialect) -> set[int]:
@@ -140,67 +168,3 @@ def _parse_literally(line: str, dialect: Dialect) -> list[str]:
 
 def _is_enclosed(cell: str, quote: str) -> bool:
     return len(cell) >= 2 and cell[0] == quote and cell[-1] == quote
-
-
-@dataclass
-class _Faults:
-    """Records that did not fit, counted exactly, with the first three."""
-
-    reason: str
-    count: int = 0
-    examples: list[tuple[int, str]] = field(default_factory=list)
-
-    def add(self, record: Record) -> None:
-        self.count += 1
-        if len(self.examples) < 3:
-            self.examples.append((record.line, " | ".join(record.cells)[:200]))
-
-    def misfit(self) -> Misfit:
-        return Misfit(
-            column="", count=self.count, reason=self.reason, examples=tuple(self.examples)
-        )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Mended:
-    """The outcome of `mend`: how many data records, how many of them did not fit, and how."""
-
-    record_count: int
-    broken_count: int
-    misfits: tuple[Misfit, ...]
-
-
-def mend(path: Path, *, into: Path, dialect: Dialect, width: int) -> Mended:
-    """Write the records of ``path`` anew, comma and double quote, each ``width`` cells wide.
-
-    Short records are padded, extra cells that hold something are cut off and reported.
-    """
-    short = _Faults("rows with too few cells, padded (the numbers are lines)")
-    long = _Faults("rows with too many cells, the extra ones left out (the numbers are lines)")
-    broken = _Faults("rows with a stray quote, taken literally (the numbers are lines)")
-    count = faulty = 0
-    with (
-        path.open(encoding="utf-8", newline="") as source,
-        into.open("w", encoding="utf-8", newline="") as target,
-    ):
-        write = csv.writer(target, lineterminator="\n").writerow
-        for index, record in enumerate(split_records(source, dialect)):
-            cells, before = record.cells, short.count + long.count + broken.count
-            if len(cells) < width:
-                cells = cells + [""] * (width - len(cells))
-            if not (index == 0 and dialect.has_header):
-                _judge(record, width, short=short, long=long, broken=broken)
-                count += 1
-            faulty += short.count + long.count + broken.count > before
-            write(cells[:width])
-    faults = tuple(kind.misfit() for kind in (short, long, broken) if kind.count)
-    return Mended(record_count=count, broken_count=faulty, misfits=faults)
-
-
-def _judge(record: Record, width: int, *, short: _Faults, long: _Faults, broken: _Faults) -> None:
-    if record.is_broken:
-        broken.add(record)
-    if len(record.cells) < width:
-        short.add(record)
-    elif any(record.cells[width:]):
-        long.add(record)

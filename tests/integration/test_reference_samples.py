@@ -162,8 +162,8 @@ CASES = {
     "foowithoutextension": Case(code=1002),
     # JSON
     "clubbing.json": one("clubbing", plain(5), nombre=["CONTROL"]),
-    "csv_with_number_columns.json": one(
-        "csv_with_number_columns", plain(177), _2002=["No Report", "18.584"], country=["Burundi"]
+    "csv_with_number_columns.json": one(  # as many objects stand in the file
+        "csv_with_number_columns", plain(176), _2002=["No Report", "18.584"], country=["Burundi"]
     ),
     "geojson.geojson": one("geojson", shaped(4, POINT)),
     "invalid.geojson": Case(code=1002),
@@ -182,8 +182,8 @@ CASES = {
     ),
     "filegeodatabase.gdb.zip": Case(
         tables={
-            "filegeodatabase_pts": Table(rows=2),
-            "filegeodatabase_lns": Table(rows=2),
+            "filegeodatabase_pts": shaped(2, POINT),
+            "filegeodatabase_lns": shaped(2, ("MultiLineString",)),
         }
     ),
     "kml_samples.zip": Case(tables={f"kml_samples_{name}": table for name, table in KML.items()}),
@@ -233,12 +233,6 @@ CASES = {
     ),
 }
 
-NOT_READ_YET = {
-    *("clubbing.json", "csv_with_number_columns.json", "simple.json", "fixture_20150714.xls"),
-    *("filegeodatabase.gdb.zip", "map2.osm", "one_layer.gpx", "shapefile_with_version_txt.rar"),
-    "file_ok_and_file_ko.rar",
-}
-
 
 class Desk:
     """One sandboxed child for all files of the module, its workspace emptied in between."""
@@ -280,13 +274,8 @@ async def desk(workspace: Path) -> AsyncIterator[Desk]:
         yield Desk(sandbox, workspace)
 
 
-def _marked(name: str) -> Any:
-    missing = pytest.mark.xfail(strict=False, reason="a format that is not read yet")
-    return pytest.param(name, marks=[missing] if name in NOT_READ_YET else [])
-
-
 @pytest.mark.asyncio(loop_scope="module")
-@pytest.mark.parametrize("name", [_marked(name) for name in CASES])
+@pytest.mark.parametrize("name", CASES)
 async def test_the_sample_becomes(desk: Desk, name: str) -> None:
     case = CASES[name]
     if case.code is not None:

@@ -33,7 +33,5 @@ def scrubbed_environment() -> dict[str, str]:
         "GDAL_DRIVER_PATH": "disable",
         "GDAL_PAM_ENABLED": "NO",
         "GDAL_HTTP_TIMEOUT": "1",
-        "GML_DOWNLOAD_SCHEMA": "NO",
-        "GML_SKIP_RESOLVE_ELEMS": "ALL",
         "PROJ_NETWORK": "OFF",
     }

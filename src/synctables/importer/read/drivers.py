@@ -18,6 +18,7 @@ from synctables.importer.model import Decision, Format, Member, Misfit
 from synctables.importer.read import mapinfo, shapefile
 from synctables.importer.read.encoding import decode_file
 from synctables.importer.read.kml import refuse_mere_link
+from synctables.importer.read.names import with_suffix
 
 DRIVER_OF: dict[Format, str] = {
     "geojson": "GeoJSON",
@@ -69,6 +70,8 @@ def prepare(kind: Format, member: Member) -> Source:
         refuse_mere_link(member.path)
     elif kind == "mapinfo":
         mapinfo.refuse_incomplete(member.path)
+    elif kind == "gpkg":
+        return Source(path=with_suffix(member.path, ".gpkg"))
     return Source(path=member.path)
 
 

@@ -33,7 +33,7 @@ from synctables.importer.model import (
 )
 from synctables.importer.read import ods_cells, xls_records, xlsb_records
 from synctables.importer.read.cells import ColumnBuilder, render
-from synctables.importer.read.names import stem_of
+from synctables.importer.read.names import stem_of, with_suffix
 from synctables.importer.read.sheets import SheetSurvey, survey_sheets
 
 CHUNK_ROWS = 16_384
@@ -56,7 +56,9 @@ def find_layers(kind: Format, member: Member, options: ReadOptions, limits: Limi
     """
     surveys = _SURVEYS[kind](member.path, max_bytes=limits.max_bytes)
     try:
-        workbook = python_calamine.CalamineWorkbook.from_path(str(_with_suffix(kind, member.path)))
+        workbook = python_calamine.CalamineWorkbook.from_path(
+            str(with_suffix(member.path, f".{kind}"))
+        )
         sheets = [
             _read_sheet(workbook, name, member, options, surveys[name])
             for name in workbook.sheet_names
@@ -64,7 +66,7 @@ def find_layers(kind: Format, member: Member, options: ReadOptions, limits: Limi
         ]
     except python_calamine.PasswordError:
         raise PasswordProtectedError("The workbook is password protected.") from None
-    except python_calamine.CalamineError as error:
+    except (python_calamine.CalamineError, OSError) as error:
         raise MalformedSpreadsheetError(f"The workbook cannot be opened: {error}.") from error
     found = [sheet for sheet in sheets if sheet is not None]
     if not found:
@@ -73,16 +75,6 @@ def find_layers(kind: Format, member: Member, options: ReadOptions, limits: Limi
         if len(sheet.fields) > limits.max_columns:
             raise TooManyColumnsError(f"Sheet {sheet.name!r} has {len(sheet.fields)} columns.")
     return [_to_layer(kind, sheet, member, is_only=len(found) == 1) for sheet in found]
-
-
-def _with_suffix(kind: Format, path: Path) -> Path:
-    """calamine goes by the suffix, which need not be the content's."""
-    if path.suffix == f".{kind}":
-        return path
-    named = path.with_name(f"{path.name}.{kind}")
-    if not named.exists():
-        named.hardlink_to(path)
-    return named
 
 
 def open_batches(layer: Layer) -> pa.RecordBatchReader:

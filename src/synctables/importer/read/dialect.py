@@ -274,10 +274,12 @@ def _is_clean(cell: str) -> bool:
 
 
 def _is_long_convincing(records: list[Record], dialect: Dialect) -> bool:
-    """All of it everywhere: no cell holds a part of it that would delimit on its own."""
-    mark = dialect.delimiter.strip() or dialect.delimiter[:1]
-    cells = [cell for record in records if not record.raw for cell in record.cells]
-    return not any(mark in cell or (mark[:1] not in "<\\" and mark[:1] in cell) for cell in cells)
+    """Its first character is no delimiter: it is in no cell, or not as often in every record."""
+    core = dialect.delimiter.strip(" ")[:1] or dialect.delimiter[0]
+    rows = [record.cells for record in records if not record.raw]
+    if not any(core in cell for row in rows for cell in row):
+        return True
+    return len({sum(cell.count(core) for cell in row) for row in rows}) > 1
 
 
 def _is_space_convincing(records: list[Record], consistency: float) -> bool:

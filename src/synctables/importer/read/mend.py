@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from synctables.importer.model import Misfit
-from synctables.importer.read.records import Dialect, Record, is_lone, split_records
+from synctables.importer.read.records import Dialect, Record, is_lone, read_lines, split_records
 from synctables.importer.read.repair import Columns, repair
 
 MAX_REPAIRS = 20_000
@@ -69,14 +69,11 @@ def mend(path: Path, *, into: Path, dialect: Dialect, shape: Shape) -> Mended:
     Short records are padded, extra cells that hold something are cut off and reported.
     """
     mender = _Mender(dialect, shape)
-    with (
-        path.open(encoding="utf-8", newline="") as source,
-        into.open("w", encoding="utf-8", newline="") as target,
-    ):
+    with into.open("w", encoding="utf-8", newline="") as target:
         write = csv.writer(target, lineterminator="\n").writerow
         if dialect.has_header:
             write([*shape.header, *[""] * (shape.width - len(shape.header))])
-        for cells in mender.rows(split_records(source, dialect)):
+        for cells in mender.rows(split_records(read_lines(path), dialect)):
             write(cells)
     return mender.outcome()
 

@@ -12,6 +12,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from synctables.errors import MalformedCsvError
+
+MAX_LINE_CHARACTERS = 16 * 1024 * 1024
 MAX_RECORD_LINES = 2_000
 MAX_RECORD_CHARACTERS = 4 * 1024 * 1024
 """A quote that does not close within these is taken for an ordinary character."""
@@ -50,6 +53,17 @@ class Record:
     """The record as written, where it holds quotes."""
     follows_blank: bool = False
     """There is a blank line before it."""
+
+
+def read_lines(path: Path) -> Iterator[str]:
+    """Lines with their ends; raises `MalformedCsvError` for one too long to hold."""
+    with path.open(encoding="utf-8", newline="") as file:
+        for number, line in enumerate(iter(lambda: file.readline(MAX_LINE_CHARACTERS), ""), 1):
+            if len(line) == MAX_LINE_CHARACTERS:
+                raise MalformedCsvError(
+                    f"The rows cannot be told apart: line {number} is longer than 16 MB."
+                )
+            yield line
 
 
 def split_records(lines: Iterable[str], dialect: Dialect) -> Iterator[Record]:
@@ -149,11 +163,10 @@ def find_quoted(path: Path, dialect: Dialect) -> set[int]:
     mark, quote = re.escape(dialect.delimiter), re.escape(dialect.quote)
     cell = re.compile(f"({quote}(?:[^{quote}]|{quote}{quote})*{quote})?[^{mark}]*(?:{mark}|$)")
     quoted = set[int]()
-    with path.open(encoding="utf-8", newline="") as file:
-        for index, record in enumerate(split_records(file, dialect)):
-            if record.raw and not (index == 0 and dialect.has_header):
-                cells = cell.finditer(record.raw)
-                quoted.update(column for column, found in enumerate(cells) if found[1])
+    for index, record in enumerate(split_records(read_lines(path), dialect)):
+        if record.raw and not (index == 0 and dialect.has_header):
+            cells = cell.finditer(record.raw)
+            quoted.update(column for column, found in enumerate(cells) if found[1])
     return quoted
 
 

@@ -53,6 +53,11 @@ class Columns:
                     for counter, form in zip(counters, shape(cell), strict=True):
                         counter[form] += 1
 
+    @property
+    def is_known(self) -> bool:
+        """Whether there is any record to compare with."""
+        return self._rows > 0
+
     def share(self, cell: str, column: int) -> float:
         """How much ``cell`` looks like its column, from 0 to 1."""
         forms = zip(self._counts[column], shape(cell), strict=True)
@@ -88,7 +93,8 @@ def repair(
 ) -> list[str] | None:
     """The cells of ``line`` (without its line end), as many as columns; None: leave it alone.
 
-    ``cells`` is the plain reading of the line, which has to be beaten.
+    ``cells`` is the plain reading of the line, which has to be beaten. Where nothing is known of
+    the columns (the line is the header), only a single possible reading counts.
     """
     if len(line) > MAX_LINE_CHARACTERS or columns.width < 2:
         return None
@@ -97,6 +103,9 @@ def repair(
         for reading in _Line(line, delimiter, quote, columns).readings()
         if len(reading.cells) == columns.width
     ]
+    if not columns.is_known:
+        found = [reading.cells for _, reading in readings]
+        return found[0] if found and found.count(found[0]) == len(found) else None
     readings += _other_delimiters(line, cells, delimiter=delimiter, quote=quote, columns=columns)
     if not readings:
         return None

@@ -13,6 +13,7 @@ import shapely
 from shapely import wkt
 
 from synctables.errors import InvalidGeometriesError, UnknownSridError
+from synctables.importer.infer.geometry_sources import UNREADABLE_SHAPE
 from synctables.importer.infer.geometry_text import shapes_of_texts
 from synctables.importer.infer.projection import MAX_LATITUDE, webmercator
 from synctables.importer.model import Column, ColumnType, ReadOptions
@@ -166,6 +167,12 @@ def test_a_ring_that_is_not_closed_is_closed_and_counted() -> None:
 def test_bytes_that_are_no_shape_at_all_are_an_error(blob: bytes) -> None:
     with pytest.raises(InvalidGeometriesError, match="row 2"):
         _infer_wkb(blob)
+
+
+def test_a_shape_that_the_reader_could_not_read_is_null_and_counted() -> None:
+    inferred = _infer_wkb(UNREADABLE_SHAPE)
+    assert inferred.shapes()[1] is None
+    assert reasons(inferred) == {"a shape that cannot be read, kept as NULL": 1}
 
 
 # --- webmercator ---------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from pyogrio.errors import DataSourceError
 
 from synctables.errors import EmptyKmlError, InvalidGeoJsonError, InvalidShapefileError
 from synctables.importer.read.arrow import JSON_MARK
+from synctables.importer.read.exact_features import UNREADABLE_SHAPE
 from synctables.importer.read.gdal import DRIVERS, allow_only, registered_drivers
 from tests.support.reading import (
     FILES,
@@ -242,3 +243,44 @@ def test_only_the_driver_in_use_is_registered_and_each_can_come_back() -> None:
     for driver in (*DRIVERS, *DRIVERS):
         allow_only(driver)
         assert registered_drivers() == [driver]
+
+
+@pytest.mark.filterwarnings("ignore:Integer values probably ranging out of 64bit")
+def test_integers_beyond_64_bits_stay_exact(tmp_path: Path) -> None:
+    big = 12_345_678_901_234_567_890_123
+    features = [
+        {"type": "Feature", "properties": {"a": value, "b": 1}, "geometry": None}
+        for value in (big, 2, None)
+    ]
+    content = json.dumps({"type": "FeatureCollection", "features": features}).encode()
+    (layer,) = read_bytes(tmp_path, "a.geojson", content).layers
+    assert rows_of(layer)[0][0] == str(big)
+    assert [row[0] for row in rows_of(layer)[1:]] == ["2", None]
+    assert layer.fields[0].is_text_to_guess
+
+
+@pytest.mark.filterwarnings("ignore:Unsupported geometry type")
+@pytest.mark.parametrize("name", ["a.geojson", "a.geojsonl"])
+def test_shapes_that_cannot_be_read_are_told_from_none(tmp_path: Path, name: str) -> None:
+    shapes = [{"type": "Point", "coordinates": [1, 2]}, {"type": "Blob", "coordinates": [1]}, None]
+    features = [{"type": "Feature", "properties": {"a": 1}, "geometry": s} for s in shapes]
+    document = {"type": "FeatureCollection", "features": features}
+    lines = "\n".join(map(json.dumps, features))
+    content = json.dumps(document) if name == "a.geojson" else lines
+    (layer,) = read_bytes(tmp_path, name, content.encode()).layers
+    found = [row[-1] for row in rows_of(layer)]
+    assert [shape if shape is None else len(shape) for shape in found] == [
+        21,
+        len(UNREADABLE_SHAPE),
+        None,
+    ]
+
+
+def test_geojson_in_latin_1_is_read_as_such(tmp_path: Path) -> None:
+    feature = (
+        '{"type": "Feature", "properties": {"a": "Köln, Düsseldorf, Straße"}, "geometry": null}'
+    )
+    content = f'{{"type": "FeatureCollection", "features": [{feature}]}}'.encode("latin-1")
+    (layer,) = read_bytes(tmp_path, "a.geojson", content).layers
+    assert rows_of(layer)[0][0] == "Köln, Düsseldorf, Straße"
+    assert said_about(layer)["encoding"] == "cp1252"

@@ -29,6 +29,8 @@ from synctables.importer.model import GEOMETRY_COLUMN, Decision, Layer, ReadOpti
 GEOMETRY_NAMES = ("the_geom", "geometry", "geom", "wkb_geometry", "geojson", "wkt")
 """Headers of columns that may hold shapes as text (reference.md 3.7), the surest first."""
 _FORMATS_WITHOUT_SHAPES = ("csv", "xlsx", "xls", "xlsb", "ods", "json", "parquet")
+UNREADABLE_SHAPE = b"unreadable"
+"""What the readers put where the file has a shape that they could not read."""
 GeometryColumns: TypeAlias = tuple[pa.Array, pa.Array]
 
 
@@ -148,6 +150,12 @@ def _shapes_of_wkb(blobs: NDArray[np.object_], misfits: Misfits, *, first_row: i
 
     Raises InvalidGeometriesError for what cannot be read at all.
     """
+    lost = np.flatnonzero(blobs == UNREADABLE_SHAPE)
+    if len(lost):
+        cells = [(first_row + int(index), "") for index in lost[:EXAMPLE_COUNT]]
+        misfits.add(GEOMETRY_COLUMN, "a shape that cannot be read, kept as NULL", cells, len(lost))
+        blobs = blobs.copy()
+        blobs[lost] = None
     with np.errstate(invalid="ignore"):  # coordinates that are no numbers are told later
         shapes: Shapes = shapely.from_wkb(blobs, on_invalid="ignore")
     is_given = np.array([blob is not None for blob in blobs])

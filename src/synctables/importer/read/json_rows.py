@@ -15,6 +15,7 @@ from synctables.importer.read.nested import Number
 
 CHUNK_CHARACTERS = 1024 * 1024
 MAX_OBJECT_CHARACTERS = 256 * 1024 * 1024
+LONGEST_NUMBER = 4096
 EXACT_DIGITS = 15
 """A double keeps that many (IEEE 754)."""
 MAX_INTEGER_DIGITS = 38
@@ -29,6 +30,12 @@ def iterate(path: Path) -> Iterator[Any]:
     """
     with path.open(encoding="utf-8", newline="") as file:
         yield from _Texts(file).values()
+
+
+def iterate_features(path: Path) -> Iterator[Any]:
+    """Each feature of a GeoJSON file or sequence, in file order; a mere geometry is one too."""
+    with path.open(encoding="utf-8", newline="") as file:
+        yield from _Texts(file).features()
 
 
 class _Texts:
@@ -55,6 +62,40 @@ class _Texts:
         if is_array and mark != "]":
             raise self._broken("the list does not end")
 
+    def features(self) -> Iterator[Any]:
+        while self._next() == "{":
+            self._position += 1
+            members = dict[str, Any]()
+            while self._next() != "}":
+                key = self._read_key()
+                if key == "features" and self._next() == "[":
+                    yield from self._list()
+                    members["type"] = None
+                else:
+                    members[key] = self._value()
+                if self._next() == ",":
+                    self._position += 1
+            self._position += 1
+            if members.get("type") is not None:
+                self._number += 1
+                yield members
+
+    def _read_key(self) -> str:
+        key = self._value()
+        if not isinstance(key, str) or self._next() != ":":
+            raise self._broken("a key is missing")
+        self._position += 1
+        return key
+
+    def _list(self) -> Iterator[Any]:
+        self._position += 1
+        while self._next() != "]":
+            self._number += 1
+            yield self._value()
+            if self._next() == ",":
+                self._position += 1
+        self._position += 1
+
     def _next(self) -> str:
         """The next character that is not blank; nothing at the end."""
         while True:
@@ -67,6 +108,9 @@ class _Texts:
                 return ""
 
     def _value(self) -> Any:
+        self._next()
+        if len(self._buffer) - self._position < LONGEST_NUMBER:  # one could be cut unnoticed
+            self._fill()
         while True:
             try:
                 value, self._position = self._decode(self._buffer, self._position)

@@ -142,13 +142,14 @@ def _rows(count: int) -> pa.RecordBatch:
 
 def _array(values: list[Any], kind: pa.DataType) -> pa.Array:
     if kind == pa.string():
-        values = [None if value is None else _render(value) for value in values]
+        values = [None if value is None else render(value) for value in values]
     elif kind == pa.float64():
         values = [None if value is None else float(value) for value in values]
     return pa.array(values, kind)
 
 
-def _render(value: Any) -> str:
+def render(value: Any) -> str:
+    """A value as text that loses nothing; numbers without exponent."""
     match value:
         case Number() | float():
             return _plain(str(value) if isinstance(value, Number) else repr(value))

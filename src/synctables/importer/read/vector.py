@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -41,12 +42,14 @@ from synctables.importer.read.drivers import (
     prepare,
     statement_for,
 )
+from synctables.importer.read.exact_features import ExactFeatures, has_long_integers
 from synctables.importer.read.gdal import allow_only
 from synctables.importer.read.names import stem_of
 from synctables.importer.read.wkb import force_2d, has_more_dimensions
 
 BATCH_ROWS = 16_384
 
+_GEOJSON = {"geojson", "geojsonseq"}
 _MOMENTS = {"OFTDate", "OFTTime", "OFTDateTime"}
 _USUAL_ROW_IDS = {"", "fid", "ogc_fid"}
 """Names of row numbers that GDAL makes up; under any other name they are the user's column."""
@@ -86,7 +89,8 @@ def _find_layer(
     info = pyogrio.read_info(str(source.path), layer=name, encoding=source.encoding)
     row_id = _row_id(info)
     fields = [Field(name=row_id)] if row_id else []
-    fields += [_field(kind, info, index) for index in range(len(info["fields"]))]
+    exact = _find_rounded(info, source.path) if kind in _GEOJSON else []
+    fields += [_field(kind, info, index, exact) for index in range(len(info["fields"]))]
     if len(fields) > limits.max_columns:
         raise TooManyColumnsError(
             f"The file has {len(fields)} columns; a table can have {limits.max_columns}."
@@ -104,6 +108,7 @@ def _find_layer(
             "layer": name,
             "encoding": source.encoding,
             "row_id": row_id,
+            "exact": [index + (row_id is not None) for index in exact],
         },
         misfits=source.misfits,
         table_name=stem if len(names) == 1 else f"{stem}_{name}",
@@ -124,9 +129,15 @@ def _row_id(info: dict[str, Any]) -> str | None:
     return None if name in _USUAL_ROW_IDS or name in info["fields"] else name
 
 
-def _field(kind: Format, info: dict[str, Any], index: int) -> Field:
-    is_moment = info["ogr_types"][index] in _MOMENTS
-    return Field(name=str(info["fields"][index]), is_text_to_guess=kind == "geojson" and is_moment)
+def _find_rounded(info: dict[str, Any], path: Path) -> list[int]:
+    """Indexes of fields of doubles that are integers too large for it in the file."""
+    fields = enumerate(zip(info["fields"], info["ogr_types"], strict=True))
+    return [i for i, (name, kind) in fields if kind == "OFTReal" and has_long_integers(path, name)]
+
+
+def _field(kind: Format, info: dict[str, Any], index: int, exact: list[int]) -> Field:
+    is_moment = kind == "geojson" and info["ogr_types"][index] in _MOMENTS
+    return Field(name=str(info["fields"][index]), is_text_to_guess=is_moment or index in exact)
 
 
 def _crs(found: str | None) -> str | None:
@@ -200,25 +211,36 @@ def _open(layer: Layer) -> Any:
 
 
 def _schema(layer: Layer, found: pa.Schema) -> pa.Schema:
-    nested = layer.details["nested"]
-    assert isinstance(nested, list)  # noqa: S101 - our own detail, for the type checker
+    nested, exact = layer.details["nested"], layer.details["exact"]
+    assert isinstance(nested, list)  # noqa: S101 - our own details, for the type checker
+    assert isinstance(exact, list)  # noqa: S101
     fields = []
     for index in range(len(layer.fields)):
         mark = JSON_MARK if index in nested else None
-        fields.append(pa.field(f"f{index}", target_type(found.field(index)), metadata=mark))
+        kind = pa.string() if index in exact else target_type(found.field(index))
+        fields.append(pa.field(f"f{index}", kind, metadata=mark))
     if layer.has_geometry:
         fields.append(pa.field("geometry", pa.binary()))
     return pa.schema(fields)
 
 
 def _stream(layer: Layer, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
-    width = len(layer.fields)
+    width, exact = len(layer.fields), layer.details["exact"]
+    assert isinstance(exact, list)  # noqa: S101 - our own detail, for the type checker
     try:
         with _open(layer) as (_, reader):
+            text = ExactFeatures(Path(str(layer.details["path"])))
             for batch in reader:
-                arrays = [convert(batch.column(i), schema.field(i).type) for i in range(width)]
+                text.advance(batch.num_rows)
+                arrays = [
+                    text.values(field.name)
+                    if index in exact
+                    else convert(batch.column(index), schema.field(index).type)
+                    for index, field in enumerate(layer.fields)
+                ]
                 if layer.has_geometry:
-                    arrays.append(force_2d(batch.column(width)))
+                    shapes = force_2d(batch.column(width))
+                    arrays.append(text.mark_lost(shapes) if layer.format in _GEOJSON else shapes)
                 yield pa.RecordBatch.from_arrays(arrays, schema=schema)
     except (DataSourceError, DataLayerError, pa.ArrowException) as error:
         raise _explain(layer.format, error) from error
@@ -226,7 +248,7 @@ def _stream(layer: Layer, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
 
 def _explain(kind: Format, error: Exception) -> RunError:
     text = str(error)[:300]
-    if kind in {"geojson", "geojsonseq"}:
+    if kind in _GEOJSON:
         return InvalidGeoJsonError(f"The file is no valid GeoJSON: {text}")
     if kind == "shapefile":
         return InvalidShapefileError(f"The shapefile cannot be opened: {text}")

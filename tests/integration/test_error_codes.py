@@ -30,6 +30,7 @@ TESTS = Path(__file__).parents[1]
 
 FAULTY_FILES: list[tuple[int, str]] = [
     (1002, "picture_called_csv.csv"),
+    (1002, "geopackage_cut_off.gpkg"),
     (1003, "zip_cut_off.zip"),
     (1005, "no_bytes_at_all.csv"),
     (1006, "shapefile_without_dbf.zip"),

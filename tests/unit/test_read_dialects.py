@@ -54,11 +54,16 @@ ROWS: list[list[Any]] = [
         pytest.param("a:b:c\nx:y:z\n", ["a", "b", "c"], [["x", "y", "z"]], id="colon"),
         pytest.param("time\n10:30\n11:45\n", ["time"], [["10:30"], ["11:45"]],
                      id="times are not two columns"),
+        pytest.param('"a" b c\n"x y" 1 ""\n"z w" 2 ""\n"v" 3 "u t"\n', ["a", "b", "c"],
+                     [["x y", "1", None], ["z w", "2", None], ["v", "3", "u t"]],
+                     id="spaces between quoted words"),
         pytest.param("a^b\n1^2\n", ["a", "b"], [["1", "2"]], id="caret"),
         pytest.param("a,b\n'x, y',1\n'it''s',2\n", ["a", "b"], [["x, y", "1"], ["it's", "2"]],
                      id="single quotes"),
         pytest.param("a,b\nit's,1\n'tis,2\n", ["a", "b"], [["it's", "1"], ["'tis", "2"]],
                      id="apostrophes are no quotes"),
+        pytest.param("a,b\n" + "x,1\n" * 9 + "'x',2\n", ["a", "b"],
+                     [["x", "1"]] * 9 + [["'x'", "2"]], id="a cell in single quotes keeps them"),
         pytest.param('a,b\n"say \\"hi\\", he",1\n"x",2\n', ["a", "b"],
                      [['say "hi", he', "1"], ["x", "2"]], id="backslash before quotes"),
         pytest.param('a,b\nC:\\dir\\x,1\n"D:\\y",2\n', ["a", "b"],
@@ -107,6 +112,7 @@ def test_what_stands_before_the_table_is_left_out_and_said(
         pytest.param("Source: the lamp office\n", 1, id="a line"),
         pytest.param("\n\nSource\nAll rights reserved\n", 2, id="lines behind blank ones"),
         pytest.param("Source,,,\nOffice,,,\n", 2, id="lines delimited like the rows"),
+        pytest.param(",,,\nSource,,,\n", 2, id="an empty row and a line like it"),
     ],
 )
 def test_what_stands_after_the_table_is_left_out_and_reported(
@@ -211,7 +217,12 @@ def test_a_cell_of_16_kb_is_read(tmp_path: Path) -> None:
 
 
 def test_a_wide_file_with_stray_marks_everywhere_takes_bounded_time(tmp_path: Path) -> None:
-    good = ",".join(f"v{column} {column}" for column in range(60))
-    bad = good.replace(",v30", ',"v30')
+    good = ",".join(f"v{column} {column}" for column in range(200))
+    bad = good.replace(",v30", ',"v30').replace(",v90", ',"v90')
     layer = read_text(tmp_path, (good + "\n") * 300 + (bad + "\n") * 30)
     assert table_of(layer).num_rows == 329
+
+
+def test_a_long_line_with_an_unclosed_quote_takes_bounded_time(tmp_path: Path) -> None:
+    layer = read_text(tmp_path, "a,b\n1," + "'x" * 3 + ",y" * 200_000 + "\n2,3" * 9)
+    assert rows_of(layer)[-1] == ["2", "3"]

@@ -102,23 +102,35 @@ def _find_delimiters(sample: list[str]) -> list[str]:
 
 
 def find_quoting(sample: list[str], delimiter: str) -> Dialect:
-    """How cells are quoted: the mark that encloses most cells, and how it is escaped inside."""
+    """How cells are quoted: the mark that encloses most cells, and how it is escaped inside.
+
+    Single quotes are also apostrophes and feet: they count if they enclose a delimiter, or a cell
+    in half of the lines.
+    """
     lines, mark = sample[:SAMPLE_RECORDS], re.escape(delimiter)
-    enclosed = {
-        quote: sum(
-            len(re.findall(f"(?:^|{mark}){quote}[^{quote}\r\n]*{quote}(?={mark}|\r|\n|$)", line))
-            for line in lines
-        )
-        for quote in ('"', "'")
-    }
-    quote = "'" if enclosed["'"] > 5 * enclosed['"'] else '"'
-    inside = re.compile(f"[^{mark}\\\\]\\\\{quote}(?!{mark}|\\s*$)")
-    escaped = sum(len(inside.findall(line)) for line in lines)
-    doubled = sum(
-        len(re.findall(f"[^{mark}{quote}]{quote}{quote}[^{mark}{quote}\\s]", line))
-        for line in lines
+    single, double = (_count_enclosed(lines, mark, quote, inside="") for quote in ("'", '"'))
+    is_single = single > 5 * double and (
+        single >= len(lines) / 2 or _count_enclosed(lines, mark, "'", inside=mark) > 0
     )
+    quote = "'" if is_single else '"'
+    escaped = _count(lines, f"[^{mark}\\\\]\\\\{quote}(?!{mark}|\\s*$)")
+    doubled = _count(lines, f"[^{mark}{quote}]{quote}{quote}[^{mark}{quote}\\s]")
     return Dialect(delimiter=delimiter, quote=quote, escape="\\" if escaped > doubled else "")
+
+
+def _count_enclosed(lines: list[str], mark: str, quote: str, *, inside: str) -> int:
+    """How many cells stand in quotes, and hold ``inside``; ``mark`` is a pattern.
+
+    The quantifiers are possessive: a long line with an unclosed quote takes linear time.
+    """
+    text = f"[^{quote}\r\n]*+"
+    before = f"[^{quote}{mark}\r\n]*+" if inside else ""
+    return _count(lines, f"(?:^|{mark}){quote}{before}{inside}{text}{quote}(?={mark}|\r|\n|$)")
+
+
+def _count(lines: list[str], pattern: str) -> int:
+    compiled = re.compile(pattern)
+    return sum(len(compiled.findall(line)) for line in lines)
 
 
 def find_preamble(records: list[Record]) -> int:
@@ -283,7 +295,11 @@ def _is_long_convincing(records: list[Record], dialect: Dialect) -> bool:
 
 
 def _is_space_convincing(records: list[Record], consistency: float) -> bool:
-    """Words are separated by spaces too: only a regular grid that holds mostly numbers counts."""
+    """Words are separated by spaces too: a regular grid that holds mostly numbers counts, or one
+    of at least three columns where nearly every record has something in quotes."""
+    quoted = sum(bool(record.raw) for record in records)
+    if consistency >= 0.95 and len(records[-1].cells) >= 3 and quoted >= 0.9 * len(records) > 2:
+        return True
     cells = [cell for record in records[1:] for cell in record.cells]
     if consistency < 1 or not cells or not all(cells):
         return False

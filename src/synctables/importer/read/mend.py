@@ -108,6 +108,9 @@ class _Mender:
             else:
                 yield from map(self._fit, [*footers, record])
                 footers = []
+        if not any(is_lone(record.cells) for record in footers):
+            yield from map(self._fit, footers)
+            return
         for record in footers:
             self._footers.add(record)
 
@@ -155,11 +158,12 @@ class _Mender:
     def _may_be_footer(self, record: Record, before: list[Record]) -> bool:
         if self._shape.width < 2 or len(before) >= MAX_FOOTER_RECORDS:
             return False
-        if before:
-            return is_lone(record.cells)
-        return is_lone(record.cells) and (
-            record.follows_blank or is_foreign(record.cells, self._shape.columns)
-        )
+        if not any(record.cells):
+            return True  # if a footer follows
+        if not is_lone(record.cells):
+            return False
+        is_apart = bool(before) or record.follows_blank
+        return is_apart or is_foreign(record.cells, self._shape.columns)
 
     def _first_table(self, records: Iterator[Record]) -> Iterator[Record]:
         """Records until another table begins; those are counted and left out."""

@@ -19,6 +19,7 @@ MARGIN = 2.0
 """How much better (natural log) a repaired reading must fit than the plain one."""
 MAX_LINE_CHARACTERS = 20_000
 MAX_SPLIT_CHARACTERS = 80
+MAX_COLUMNS = 400
 OTHER_DELIMITERS = (",", ";", "\t", "|", " ")
 _RUNS = re.compile(r"(.)\1+")
 
@@ -96,7 +97,7 @@ def repair(
     ``cells`` is the plain reading of the line, which has to be beaten. Where nothing is known of
     the columns (the line is the header), only a single possible reading counts.
     """
-    if len(line) > MAX_LINE_CHARACTERS or columns.width < 2:
+    if len(line) > MAX_LINE_CHARACTERS or not 2 <= columns.width <= MAX_COLUMNS:
         return None
     readings = [
         (columns.cost_of(reading.cells) + reading.penalty, reading)
@@ -106,7 +107,7 @@ def repair(
     if not columns.is_known:
         found = [reading.cells for _, reading in readings]
         return found[0] if found and found.count(found[0]) == len(found) else None
-    readings += _other_delimiters(line, cells, delimiter=delimiter, quote=quote, columns=columns)
+    readings += _other_marks(line, cells, delimiter=delimiter, quote=quote, columns=columns)
     if not readings:
         return None
     cost, best = min(readings, key=lambda pair: pair[0])
@@ -135,6 +136,10 @@ class _Line:
         self.text, self.delimiter, self.quote = text, delimiter, quote
         self.columns = columns
         self._rests: dict[int, list[str] | None] = {}
+
+    def strict(self) -> list[str] | None:
+        """The cells where every mark is in its place, else None."""
+        return self._rest(0)
 
     def readings(self) -> Iterator[_Reading]:
         """Walk along the strict reading and change one mark at each cell."""
@@ -202,7 +207,7 @@ class _Line:
         self, head: list[str], cells: list[str], after: int | None, *, penalty: float = 0.0
     ) -> Iterator[_Reading]:
         rest = self._rest(after)
-        if rest is not None:
+        if rest is not None and len(head) + len(cells) + len(rest) == self.columns.width:
             yield _Reading([*head, *cells, *rest], penalty)
 
     def _rest(self, start: int | None) -> list[str] | None:
@@ -249,23 +254,29 @@ class _Line:
         return place + len(self.delimiter) if is_mark else -1
 
 
-def _other_delimiters(
+def _other_marks(
     line: str, cells: list[str], *, delimiter: str, quote: str, columns: Columns
 ) -> Iterator[tuple[float, _Reading]]:
-    """The line read with another delimiter, where it has too few cells with its own."""
-    for other in OTHER_DELIMITERS:
-        if other == delimiter or len(cells) >= columns.width or other not in line:
+    """The line read with other quotes, or, where it has too few cells, another delimiter."""
+    marks = [(delimiter, other) for other in ('"', "'") if other != quote]
+    if len(cells) < columns.width:
+        marks += [(other, quote) for other in OTHER_DELIMITERS if other != delimiter]
+    for mark, other in marks:
+        if mark not in line or (mark == delimiter and other not in line):
             continue
-        tokens = _Line(line, other, quote, columns)._rest(0)
-        if tokens is None or not columns.width <= len(tokens) <= 4 * columns.width:
-            continue
-        reading = _Reading(_group(tokens, other, columns))
-        yield columns.cost_of(reading.cells) + 2.0, reading
+        tokens = _Line(line, mark, other, columns).strict()
+        is_grid = mark == " " and tokens is not None and len(tokens) <= 4 * columns.width
+        if tokens is not None and (len(tokens) == columns.width or is_grid):
+            reading = _Reading(_group(tokens, mark, columns))
+            if len(reading.cells) == columns.width:
+                yield columns.cost_of(reading.cells) + 2.0, reading
 
 
 def _group(tokens: list[str], mark: str, columns: Columns) -> list[str]:
     """Join neighbours until there is one cell for each column, at the least cost."""
     spare = len(tokens) - columns.width
+    if spare < 0:
+        return tokens
     best: dict[int, tuple[float, list[str]]] = {0: (0.0, [])}
     for column in range(columns.width):
         following: dict[int, tuple[float, list[str]]] = {}

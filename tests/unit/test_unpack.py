@@ -22,6 +22,7 @@ from synctables.errors import (
     RunError,
 )
 from synctables.importer.model import Limits
+from tests.support.format_files import ARCHIVES
 from tests.support.reading import LIMITS, unpack_bytes
 
 if TYPE_CHECKING:
@@ -270,3 +271,48 @@ def test_any_archive_unpacks_inside_its_folder_or_raises_one_of_our_errors(
         assert member.path.resolve().is_relative_to(folder.resolve())
         assert member.path.is_file()
         assert not member.path.is_symlink()
+
+
+@pytest.mark.parametrize("kind", [kind for kind in ARCHIVES if kind not in {"tar", "tar.xz"}])
+def test_an_archive_that_was_cut_off_is_refused(tmp_path: Path, kind: str) -> None:
+    noise = random.Random(1).randbytes(50_000)
+    content = ARCHIVES[kind]({"a.csv": noise})
+    with pytest.raises(DecompressionError):
+        unpack_bytes(tmp_path, f"a.{kind}", content[: len(content) // 2])
+
+
+@pytest.mark.parametrize("kind", ["xz", "zst", "7z"])
+def test_a_bomb_is_refused_in_every_archive(tmp_path: Path, kind: str) -> None:
+    content = ARCHIVES[kind]({"a.csv": bytes(80 * 1024 * 1024)})
+    limits = Limits(max_bytes=1 << 30, max_expansion_ratio=100)
+    with pytest.raises(DecompressionError, match="grows more than 100 times"):
+        unpack_bytes(tmp_path, f"a.{kind}", content, limits=limits)
+
+
+@pytest.mark.parametrize("kind", ["gz", "bz2", "xz", "zst"])
+def test_a_compressed_tar_is_one_archive_and_not_two(tmp_path: Path, kind: str) -> None:
+    tar = ARCHIVES[kind]({"a.csv": CSV, "b.csv": CSV})
+    unpacked = unpack_bytes(tmp_path, "outer.zip", make_zip({f"inner.tar.{kind}": tar}))
+    assert [member.name for member in unpacked.members] == ["a.csv", "b.csv"]
+
+
+def test_a_map_in_a_carto_file_is_left_out(tmp_path: Path) -> None:
+    files = {"a/tables/t.csv": CSV, "a/visualization.carto.json": b"{}"}
+    unpacked = unpack_bytes(tmp_path, "a.carto", make_zip(files))
+    assert [member.name for member in unpacked.members] == ["a/tables/t.csv"]
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        pytest.param(["x/roads.gdb/{}", "x/roads.gdb/gdb"], "x/roads.gdb", id="in a folder"),
+        pytest.param(["{}", "timestamps"], "a.gdb", id="at the top"),
+    ],
+)
+def test_a_file_geodatabase_is_one_member(tmp_path: Path, names: list[str], expected: str) -> None:
+    parts = ["a00000001.gdbtable", "a00000001.gdbtablx", "a00000009.blk_key_index.atx"]
+    files = {names[0].format(part): b"x" for part in parts} | {names[1]: b"x", "b.csv": CSV}
+    unpacked = unpack_bytes(tmp_path, "a.gdb.zip", make_zip(files))
+    assert [member.name for member in unpacked.members] == sorted([expected, "b.csv"])
+    folder = next(member.path for member in unpacked.members if member.path.is_dir())
+    assert sorted(path.name for path in folder.iterdir()) == parts

@@ -9,8 +9,10 @@ class UnsupportedFileError(TerminalError):
     code = 1002
     title = "Unsupported/Unrecognized file type"
     hint = (
-        "Supported are CSV, XLSX, GeoJSON, zipped Shapefile, GeoPackage and KML, "
-        "alone or inside zip, gz or tar."
+        "Supported are CSV and other delimited text, XLSX, XLS, XLSB, ODS, GeoJSON, TopoJSON, "
+        "ESRI JSON, plain JSON and NDJSON, zipped Shapefile, MapInfo and FileGDB, GeoPackage, "
+        "FlatGeobuf, KML, KMZ, GPX, GML, OSM and Parquet, alone or inside zip, tar, gz, bz2, xz, "
+        "zst, 7z or rar. Raster is out of scope."
     )
 
 
@@ -29,7 +31,10 @@ class EmptyFileError(TerminalError):
 class InvalidShapefileError(TerminalError):
     code = 1006
     title = "Invalid SHP file"
-    hint = "A shapefile needs its .shp, .shx and .dbf together in one archive."
+    hint = (
+        "A shapefile needs its .shp, .shx and .dbf together in one archive; a MapInfo table its "
+        ".tab, .dat, .map and .id."
+    )
 
 
 class PasswordProtectedError(TerminalError):

@@ -15,6 +15,7 @@ _SAFE_SUFFIX = re.compile(r"\.[a-z0-9]{1,10}$")
 _GEODATABASE_PART = re.compile(r"a[0-9a-f]{8}(?:\.\w{1,64}){1,3}")
 _GEODATABASE_MAIN = "a00000001.gdbtable"
 """The table of tables; a folder that holds it is a file geodatabase, whatever it is called."""
+_ARCHIVE_SUFFIX = re.compile(r"\.(?:zip|7z|rar|tar)$", re.I)
 _GEODATABASE_NOTE = re.compile(r"gdb|timestamps|.*\.lock", re.I)
 
 
@@ -75,7 +76,7 @@ def collect_geodatabases(members: list[Member], *, archive_name: str) -> list[Me
 def _collect(folder: Path, members: list[Member], archive_name: str) -> Member:
     parts = [member for member in members if member.path.parent == folder]
     parent = str(PurePosixPath(parts[0].name).parent)
-    name = archive_name if parent == "." else parent
+    name = _ARCHIVE_SUFFIX.sub("", archive_name) if parent == "." else parent
     return Member(name=name, path=folder, size_bytes=sum(part.size_bytes for part in parts))
 
 

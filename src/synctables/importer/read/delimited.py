@@ -152,17 +152,16 @@ def _ends_in_footer(path: Path, guess: Guess) -> bool:
 def _is_well_formed(path: Path, dialect: Dialect, width: int) -> bool:
     """Whether every record of the file has ``width`` cells and sound quotes."""
     connection = connect(path.parent)
-    # DuckDB overlooks one cell too many where it is NULL, so for once nothing is.
-    extra = "store_rejects=true, rejects_limit=1, nullstr='\x1d\x1e'"
-    scan = _scan_sql(path, dialect, width, extra=extra)
+    # DuckDB overlooks one cell too many where it is NULL, so for once nothing is. It stops at the
+    # first record it rejects; storing rejects instead takes quadratic time on a very wide record.
+    scan = _scan_sql(path, dialect, width, extra="nullstr='\x1d\x1e'")
     try:
         connection.sql(f"SELECT count(*) FROM {scan}").fetchall()  # noqa: S608
-        rejects = connection.sql("SELECT count(*) FROM reject_errors").fetchall()
     except (duckdb.InvalidInputException, duckdb.ConversionException):
         return False
     finally:
         connection.close()
-    return rejects == [(0,)]
+    return True
 
 
 def _stream(path: Path, dialect: Dialect, width: int) -> Iterator[pa.RecordBatch]:

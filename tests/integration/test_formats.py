@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 import shapely
 
+from synctables.errors import RunError
 from synctables.importer import infer, read
 from synctables.importer.model import ColumnType, ReadOptions
 from tests.support.format_files import ARCHIVES, MAKERS, ROWS, Files
@@ -26,6 +27,7 @@ _OWN_NAMES = {
     "osm_pbf": {"ref": "people", "address": "ratio"},
 }
 """Formats with fields of their own, and which of ours stands there."""
+_WHOLE_IN_EVERY_PART = {"csv", "tsv", "json_lines", "geojson_lines"}
 _LOOSE = {"people": {ColumnType.BIGINT, ColumnType.DOUBLE, ColumnType.TEXT},
           "ratio": {ColumnType.DOUBLE, ColumnType.TEXT}, "name": {ColumnType.TEXT}}  # fmt: skip
 _EXACT = {"people": {ColumnType.BIGINT}, "ratio": {ColumnType.DOUBLE}, "name": {ColumnType.TEXT}}
@@ -83,3 +85,16 @@ def test_every_format_in_every_archive_gives_the_same_table(
     else:
         pytest.skip("a format of several files comes in an archive")
     _check(make, _type_only(tmp_path, name, content))
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("make", MAKERS, ids=lambda make: make.__name__)
+def test_a_file_that_was_cut_off_is_an_error_or_text_and_never_fewer_rows_in_silence(
+    tmp_path: Path, make: Callable[[], Files]
+) -> None:
+    files = _made(make)
+    name, content = next(iter(files.items()))
+    if len(files) > 1 or make.__name__ in _WHOLE_IN_EVERY_PART:
+        pytest.skip("its beginning is a whole file, or it has several")
+    with pytest.raises(RunError):
+        _type_only(tmp_path, name, content[: len(content) * 9 // 10])

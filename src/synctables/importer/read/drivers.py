@@ -19,6 +19,7 @@ from synctables.importer.read import mapinfo, shapefile
 from synctables.importer.read.encoding import decode_file
 from synctables.importer.read.kml import refuse_mere_link
 from synctables.importer.read.names import with_suffix
+from synctables.importer.read.wholeness import refuse_cut_off
 
 DRIVER_OF: dict[Format, str] = {
     "geojson": "GeoJSON",
@@ -70,6 +71,8 @@ def prepare(kind: Format, member: Member) -> Source:
         refuse_mere_link(member.path)
     elif kind == "mapinfo":
         mapinfo.refuse_incomplete(member.path)
+    elif kind in {"osm", "gml"}:
+        refuse_cut_off(member.path)
     elif kind == "gpkg":
         return Source(path=with_suffix(member.path, ".gpkg"))
     return Source(path=member.path)

@@ -66,7 +66,7 @@ def find_layers(kind: Format, member: Member, _: ReadOptions, limits: Limits) ->
     try:
         names = layer_names(kind, member, source.path)
         return [_find_layer(kind, member, name, names, source, limits) for name in names]
-    except (DataSourceError, DataLayerError) as error:
+    except (DataSourceError, DataLayerError, IndexError) as error:  # no layer at all
         raise _explain(kind, error) from error
 
 
@@ -242,7 +242,9 @@ def _stream(layer: Layer, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
                     shapes = force_2d(batch.column(width))
                     arrays.append(text.mark_lost(shapes) if layer.format in _GEOJSON else shapes)
                 yield pa.RecordBatch.from_arrays(arrays, schema=schema)
-    except (DataSourceError, DataLayerError, pa.ArrowException) as error:
+    except (DataSourceError, DataLayerError, pa.ArrowException, OSError) as error:
+        if getattr(error, "errno", None):  # the disk or a limit, and not the file
+            raise
         raise _explain(layer.format, error) from error
 
 

@@ -8,6 +8,7 @@ stay text to guess: GDAL would cut them to milliseconds.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -73,9 +74,12 @@ def find_layers(kind: Format, member: Member, _: ReadOptions, limits: Limits) ->
 def open_batches(layer: Layer) -> pa.RecordBatchReader:
     """The rows of ``layer`` in file order, geometry last."""
     allow_only(DRIVER_OF[layer.format])
-    with _open(layer) as (_, reader):
+    # Opening alone costs GDAL a pass over a GeoJSON, so it is opened once for schema and rows.
+    with ExitStack() as opening:
+        _, reader = opening.enter_context(_open(layer))
         schema = _schema(layer, reader.schema)
-    return pa.RecordBatchReader.from_batches(schema, _stream(layer, schema))
+        opened = opening.pop_all()
+    return pa.RecordBatchReader.from_batches(schema, _stream(layer, reader, schema, opened))
 
 
 def _find_layer(
@@ -224,11 +228,14 @@ def _schema(layer: Layer, found: pa.Schema) -> pa.Schema:
     return pa.schema(fields)
 
 
-def _stream(layer: Layer, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+def _stream(
+    layer: Layer, reader: pa.RecordBatchReader, schema: pa.Schema, opened: ExitStack
+) -> Iterator[pa.RecordBatch]:
+    """The reader's batches in the schema's types; the file is closed after the last."""
     width, exact = len(layer.fields), layer.details["exact"]
     assert isinstance(exact, list)  # noqa: S101 - our own detail, for the type checker
     try:
-        with _open(layer) as (_, reader):
+        with opened:
             text = ExactFeatures(Path(str(layer.details["path"])))
             for batch in reader:
                 text.advance(batch.num_rows)

@@ -35,7 +35,7 @@ test: dev  ## the test suite; ARGS=… goes to pytest
 	$(BIN)/pytest -m "not full" -n $(TEST_PROCESSES) $(ARGS)
 
 test-full: dev  ## the test suite with what takes long
-	$(BIN)/pytest -n $(TEST_PROCESSES) $(ARGS)
+	SYNCTABLES_HYPOTHESIS_PROFILE=full $(BIN)/pytest -n $(TEST_PROCESSES) $(ARGS)
 
 lock: dev  ## write the lock files again; UPGRADE=1: with the newest versions
 	scripts/lock $(if $(filter-out 0,$(UPGRADE)),--upgrade)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 import shapely
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from synctables.importer.infer.json_values import canonical_json
@@ -55,6 +55,7 @@ def _present(values: list[str | None]) -> list[str]:
     return [value for value in values if value is not None and value.strip(" \t\n\r\f")]
 
 
+@example(values=["0.0", "1000000000000000.0"], first=1, second=2)
 @given(columns(), st.integers(1, 5), st.integers(1, 5))
 def test_the_size_of_chunks_changes_nothing(
     values: list[str | None], first: int, second: int

@@ -77,7 +77,8 @@ def _has_negative_zero(values: pa.StringArray, doubles: pa.DoubleArray) -> bool:
 
 def _need_of_short(values: pa.StringArray, doubles: pa.DoubleArray, dots: pa.Int32Array) -> Need:
     """At most 15 digits and no exponent: a double keeps them all, and the counts are cheap."""
-    scales = pc.subtract(pc.subtract(pc.binary_length(values), dots), 1)
+    trimmed = pc.utf8_rtrim(values, "0")  # what stands before a point is not counted below
+    scales = pc.subtract(pc.subtract(pc.binary_length(trimmed), dots), 1)
     dot_bounds = pc.min_max(dots)
     has_point = dot_bounds["max"].as_py() >= 0
     if dot_bounds["min"].as_py() < 0:

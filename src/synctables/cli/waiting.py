@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
+from collections.abc import Container
 from pathlib import Path
 from typing import Any
 
@@ -40,26 +41,25 @@ def wait_for_import(client: Client, item_queue_id: str, *, log_id: str) -> Json:
 
     A plain import's log has the import's id; a run of a sync writes to the log of the sync.
     """
-    with _drawing() as progress:
-        task = progress.add_task("queued", total=None, figures="")
-        for pause in pauses():
-            item: Json = client.get(path_of("imports", item_queue_id))
-            if item["state"] in _IMPORT_ENDED:
-                return item
-            _show(progress, task, item["state"], _figures(client, log_id))
-            time.sleep(pause)
-    raise AssertionError("pauses() never ends")
+    path = path_of("imports", item_queue_id)
+    return _wait(client, path, log_id=log_id, ended=_IMPORT_ENDED)
 
 
 def wait_for_sync(client: Client, sync_id: str, *, log_id: str) -> Json:
     """Wait until the sync is neither queued nor syncing; gives the sync."""
+    path = path_of("synchronizations", sync_id)
+    return _wait(client, path, log_id=log_id, ended=_SYNC_ENDED)
+
+
+def _wait(client: Client, path: str, *, log_id: str, ended: Container[str]) -> Json:
+    """What is at ``path``, once its state is one of ``ended``; its progress is drawn meanwhile."""
     with _drawing() as progress:
         task = progress.add_task("queued", total=None, figures="")
         for pause in pauses():
-            sync: Json = client.get(path_of("synchronizations", sync_id))
-            if sync["state"] in _SYNC_ENDED:
-                return sync
-            _show(progress, task, sync["state"], _figures(client, log_id))
+            found: Json = client.get(path)
+            if found["state"] in ended:
+                return found
+            _show(progress, task, found["state"], _figures(client, log_id))
             time.sleep(pause)
     raise AssertionError("pauses() never ends")
 

@@ -25,7 +25,6 @@ from synctables.syncs.model import (
     SchemaPolicy,
     Sync,
     SyncOptions,
-    SyncState,
 )
 from synctables.syncs.outcomes import abandon_runs
 from synctables.syncs.repository import Connection
@@ -284,11 +283,6 @@ async def queue_due_syncs(connection: Connection, jobs_app: App, *, limit: int) 
     for sync in due:
         await start_run(connection, jobs_app, sync)
     return len(due)
-
-
-def is_final(state: SyncState) -> bool:
-    """Whether no run is waiting or under way."""
-    return state in (SyncState.SUCCESS, SyncState.FAILURE)
 
 
 def _check_interval(seconds: int, limits: SyncLimits) -> None:

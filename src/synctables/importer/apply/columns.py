@@ -38,6 +38,16 @@ async def be_patient(connection: Connection) -> None:
     await connection.execute(f"SET LOCAL lock_timeout = '{PATIENCE}'")
 
 
+async def oid_of(connection: Connection, table: sql.Identifier) -> int:
+    """The oid of the relation that goes by this name now."""
+    cursor = await connection.execute(
+        "SELECT %s::regclass::oid::bigint AS oid", [table.as_string(connection)]
+    )
+    row = await cursor.fetchone()
+    assert row is not None  # noqa: S101 - the statement has exactly one row
+    return int(row["oid"])
+
+
 async def live_types(connection: Connection, relation_oid: int) -> dict[str, str]:
     """The type of each column that the live table has now, as PostgreSQL prints it."""
     cursor = await connection.execute(

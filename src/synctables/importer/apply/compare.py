@@ -21,6 +21,7 @@ from synctables.importer.apply.columns import (
     be_patient,
     column_definitions,
     live_types,
+    oid_of,
     qualified,
 )
 from synctables.importer.apply.copying import OnRows, copy_rows
@@ -90,11 +91,7 @@ async def _hold(connection: Connection, live: Table) -> Table:
                 )
         except (errors.UndefinedTable, errors.InvalidSchemaName, errors.WrongObjectType):
             continue  # renamed or replaced between the two statements
-        cursor = await connection.execute(
-            "SELECT %s::regclass::oid::bigint AS oid", [table.as_string(connection)]
-        )
-        row = await cursor.fetchone()
-        if row is not None and row["oid"] == held.relation_oid:
+        if await oid_of(connection, table) == held.relation_oid:
             return held
 
 

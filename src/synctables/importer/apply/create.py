@@ -7,7 +7,7 @@ from uuid import uuid4
 from psycopg import sql
 
 from synctables.catalog.tables import Table, lock_names, register_table
-from synctables.importer.apply.columns import column_definitions, qualified
+from synctables.importer.apply.columns import column_definitions, oid_of, qualified
 from synctables.importer.apply.copying import OnRows, copy_rows
 from synctables.importer.apply.model import Applied, Connection, Target
 from synctables.importer.model import (
@@ -71,18 +71,12 @@ async def _name(
     await connection.execute(
         sql.SQL("ALTER TABLE {} RENAME TO {}").format(provisional, sql.Identifier(name))
     )
-    cursor = await connection.execute(
-        "SELECT %s::regclass::oid::bigint AS oid",
-        [qualified(target.schema_name, name).as_string(connection)],
-    )
-    row = await cursor.fetchone()
-    assert row is not None  # noqa: S101 - the statement has exactly one row
     return await register_table(
         connection,
         account_id=target.account_id,
         schema_name=target.schema_name,
         name=name,
-        relation_oid=row["oid"],
+        relation_oid=await oid_of(connection, qualified(target.schema_name, name)),
         row_count=row_count,
     )
 

@@ -9,7 +9,7 @@ from psycopg import errors, sql
 
 from synctables.errors import LockedTableError
 from synctables.importer.apply.model import Connection
-from synctables.importer.model import Column
+from synctables.importer.model import ID_COLUMN, Column
 
 LOCK_TIMEOUT = "100ms"
 LOCK_ATTEMPTS = 50
@@ -17,6 +17,15 @@ LOCK_PAUSE_SECONDS = 0.2
 PATIENCE = "10s"
 """How long one lock on a table or row of the user's is waited for: a run that waits keeps a place
 of the worker's that other people's syncs need."""
+
+
+_RAISE_NEXT_ID = """
+SELECT setval(sequence, max({id}))
+FROM {table}, pg_get_serial_sequence({name}, {id_name}) AS sequence
+WHERE sequence IS NOT NULL
+GROUP BY sequence
+HAVING max({id}) > coalesce(pg_sequence_last_value(sequence::regclass), 0)
+"""
 
 
 def qualified(schema_name: str, name: str) -> sql.Identifier:
@@ -116,5 +125,17 @@ async def alter_table(
     await connection.execute(
         sql.SQL("ALTER TABLE {} {}").format(
             table, sql.SQL(", ").join([change.action for change in changes])
+        )
+    )
+
+
+async def raise_next_id(connection: Connection, table: sql.Composable) -> None:
+    """New rows get ids above every id in use, also those that users inserted themselves."""
+    await connection.execute(
+        sql.SQL(_RAISE_NEXT_ID).format(
+            id=sql.Identifier(ID_COLUMN),
+            table=table,
+            name=sql.Literal(table.as_string(connection)),
+            id_name=sql.Literal(ID_COLUMN),
         )
     )

@@ -13,7 +13,7 @@ from psycopg import sql
 
 from synctables.catalog.tables import Table
 from synctables.errors import CannotChangeTableError
-from synctables.importer.apply.columns import qualified
+from synctables.importer.apply.columns import qualified, raise_next_id
 from synctables.importer.apply.model import Connection
 from synctables.importer.model import (
     GEOMETRY_COLUMN,
@@ -105,14 +105,6 @@ SELECT (SELECT count(*) FROM pg_temp.gone) AS gone,
        (SELECT count(*) FROM pg_temp.pairs) AS pairs
 """
 
-_RAISE_NEXT_ID = """
-SELECT setval(sequence, max({id}))
-FROM {table}, pg_get_serial_sequence({name}, {id_name}) AS sequence
-WHERE sequence IS NOT NULL
-GROUP BY sequence
-HAVING max({id}) > coalesce(pg_sequence_last_value(sequence::regclass), 0)
-"""
-
 _WATCHERS = """
 SELECT 'trigger ' || tgname AS watcher FROM pg_trigger
 WHERE tgrelid = %(oid)s::oid AND NOT tgisinternal
@@ -154,7 +146,7 @@ async def apply_difference(
         inserted=row["coming"] - row["pairs"],
         unchanged=row_count - row["coming"],
     )
-    await _raise_next_id(connection, live)
+    await raise_next_id(connection, qualified(live.schema_name, live.name))
     for statement, expected in (
         (_DELETE, counts.deleted),
         (_UPDATE, counts.updated),
@@ -178,19 +170,6 @@ async def _find_difference(
     for statement, relation in steps:
         await connection.execute(sql.SQL(statement).format(**names))
         await connection.execute(sql.SQL("ANALYZE {}").format(sql.Identifier("pg_temp", relation)))
-
-
-async def _raise_next_id(connection: Connection, live: Table) -> None:
-    """New rows get ids above every id in use, also those that users inserted themselves."""
-    relation = qualified(live.schema_name, live.name)
-    await connection.execute(
-        sql.SQL(_RAISE_NEXT_ID).format(
-            id=sql.Identifier(ID_COLUMN),
-            table=relation,
-            name=sql.Literal(relation.as_string(connection)),
-            id_name=sql.Literal(ID_COLUMN),
-        )
-    )
 
 
 async def _expect(connection: Connection, live: Table, *, hit: int, expected: int) -> None:

@@ -13,6 +13,7 @@ CREATE TABLE table_states (
     row_count      bigint NOT NULL,
     census_xids    bigint[] NOT NULL, -- transactions, and how many rows each has in the table
     census_rows    bigint[] NOT NULL,
+    file_columns   text[] NOT NULL,   -- of ours, those that the last version of the file had
     key_column     text,              -- the detected key that paired rows last time
     unique_columns text[] NOT NULL    -- columns that told all rows of the version apart
 );

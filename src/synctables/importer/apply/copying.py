@@ -64,7 +64,7 @@ def encoded_batches(layer: TypedLayer, number_column: str) -> Iterator[tuple[byt
             raise LoadError("The typed file does not have the columns that its description names.")
         numbered = schema.insert(0, pa.field(number_column, pa.int64()))
         encoder = ArrowToPostgresBinaryEncoder.new_with_encoders(
-            numbered, _encoders(layer, numbered)
+            numbered, encoders(layer, numbered)
         )
         row_count = 0
         pending = encoder.write_header()
@@ -81,7 +81,7 @@ def _physical_columns(layer: TypedLayer) -> list[str]:
     return [GEOMETRY_COLUMN, WEBMERCATOR_COLUMN, *(column.name for column in layer.columns)]
 
 
-def _encoders(layer: TypedLayer, schema: pa.Schema) -> dict[str, Any]:
+def encoders(layer: TypedLayer, schema: pa.Schema) -> dict[str, Any]:
     """pgpq's encoder of each column; text that stands for jsonb is sent as jsonb."""
     jsonb = {column.name for column in layer.columns if column.type is ColumnType.JSONB}
     return {

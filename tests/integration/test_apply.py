@@ -417,7 +417,11 @@ async def test_a_file_that_is_not_what_it_says_is_refused(
 ) -> None:
     layer = make_layer(TYPES, CITIES)
     lying = TypedLayer(
-        name="x", path=layer.path, columns=layer.columns[:1], row_count=layer.row_count
+        name="x",
+        path=layer.path,
+        columns=layer.columns[:1],
+        row_count=layer.row_count,
+        signature_tag=layer.signature_tag,
     )
     with pytest.raises(LoadError):
         await create(connection, account, lying)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from psycopg import errors, sql
 
 from synctables.errors import LockedTableError
 from synctables.importer.apply.model import Connection
 from synctables.importer.model import ID_COLUMN, Column
+
+Statement: TypeAlias = sql.SQL | sql.Composed
 
 LOCK_TIMEOUT = "100ms"
 LOCK_ATTEMPTS = 50

@@ -43,7 +43,13 @@ async def delta(
         unique_columns=judged.unique_columns,
     )
     await _remember_rows(connection, work, judged, written)
-    return Applied(table=live, columns=work.columns, rows=written.rows, way=Way.DELTA)
+    return Applied(
+        table=live,
+        columns=work.columns,
+        rows=written.rows,
+        way=Way.DELTA,
+        schema_changes=work.schema_changes,
+    )
 
 
 async def stage_plan(connection: Connection, work: Work, judged: Judged) -> Plan:

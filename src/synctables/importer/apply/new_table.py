@@ -76,7 +76,15 @@ async def put_in_place(work: Work, new: NewTable) -> Applied:
             unique_columns=new.unique_columns,
         )
         await remember_all(connection, made, work.layer, new.ids)
-        applied.append(Applied(table=made, columns=work.columns, rows=new.rows, way=Way.REWRITE))
+        applied.append(
+            Applied(
+                table=made,
+                columns=work.columns,
+                rows=new.rows,
+                way=Way.REWRITE,
+                schema_changes=work.schema_changes,
+            )
+        )
         await work.record(connection, tuple(applied))
 
     await rewrite(

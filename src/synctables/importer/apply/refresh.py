@@ -27,8 +27,9 @@ from synctables.importer.apply.columns import (
 )
 from synctables.importer.apply.delta import delta
 from synctables.importer.apply.find import LARGE_SHARE, Seen, find, look
+from synctables.importer.apply.hindered import HinderedError
 from synctables.importer.apply.keys import unique_columns
-from synctables.importer.apply.model import Applied, Connection, HinderedError
+from synctables.importer.apply.model import Applied, Connection
 from synctables.importer.apply.new_table import number_rows, put_in_place
 from synctables.importer.apply.obstacles import describe_watchers, may_replace_rows
 from synctables.importer.apply.pairing import Versions, pair
@@ -55,11 +56,11 @@ async def refresh(work: Work) -> Applied:
     Raises `CannotChangeTableError` naming what is in the way, `LockedTableError` when a lock is
     not to be had, `TableVanishedError` when the table was dropped since the run began.
     """
-    changes = await _add_columns(work)
+    work = replace(work, schema_changes=await _add_columns(work))
     means, edited = Means(), 0
     while True:
         try:
-            return replace(await _attempt(work, means), schema_changes=changes)
+            return await _attempt(work, means)
         except _InFullError:
             means = replace(means, in_full=True)
         except HinderedError as error:

@@ -19,7 +19,7 @@ from synctables.errors import (
     UnsupportedFileError,
 )
 from synctables.importer.read.detect import detect
-from tests.support.reading import FILES, member
+from tests.support.reading import FILES, member, read_sample
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -158,3 +158,11 @@ def test_refuses_a_database_that_is_no_geopackage(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", [HTML, b"Error 404: not found"], ids=["page", "text"])
 def test_a_page_is_text_where_the_user_accepts_pages(tmp_path: Path, content: bytes) -> None:
     assert detect(member(tmp_path, "a.csv", content), accept_html=True) == "csv"
+
+
+def test_an_encrypted_workbook_is_known_though_the_list_of_its_parts_stands_far_down(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(f"{detect.__module__}.HEAD_BYTES", 512)
+    with pytest.raises(PasswordProtectedError, match="workbook is password"):
+        read_sample(tmp_path, "xlsx_with_password.xlsx")

@@ -40,7 +40,7 @@ class InvalidShapefileError(TerminalError):
 class PasswordProtectedError(TerminalError):
     code = 1018
     title = "File is password protected"
-    hint = "Remove the password from the archive."
+    hint = "Remove the password from the archive or workbook and publish it again."
 
 
 class TooManyLayersError(TerminalError):

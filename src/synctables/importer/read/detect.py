@@ -168,6 +168,7 @@ def _detect_office(member: Member) -> Format:
         if "mimetype" in names:
             with archive.open("mimetype") as file:
                 kind = file.read(_MIMETYPE_BYTES)
+        _refuse_encrypted(archive, names)
     if "xl/workbook.xml" in names:
         return "xlsx"
     if "xl/workbook.bin" in names:
@@ -175,6 +176,16 @@ def _detect_office(member: Member) -> Format:
     if b"spreadsheet" in kind or ("content.xml" in names and not kind):
         return "ods"
     raise UnsupportedFileError(f"{member.name} seems to be an office document, which is not read.")
+
+
+def _refuse_encrypted(archive: zipfile.ZipFile, names: set[str]) -> None:
+    """Encrypted OpenDocument files say so in their manifest (part 2, 3.4)."""
+    manifest = b""
+    if "META-INF/manifest.xml" in names:
+        with archive.open("META-INF/manifest.xml") as file:
+            manifest = file.read(HEAD_BYTES)
+    if "encrypted-package" in names or b"encryption-data" in manifest:
+        raise PasswordProtectedError("The document is password protected.")
 
 
 def _detect_ole(head: bytes) -> Format:

@@ -40,9 +40,15 @@ PROTECTED_FILES = (
     *("xls_with_password.xls", "xlsx_with_password.xlsx"),
 )
 
+RASTERS = (
+    *("esri_ascii_grid.asc", "geotiff_of_one_pixel.tif", "geotiff_with_its_side_files.zip"),
+    "geopackage_of_raster_tiles_only.gpkg",
+)
+
 FAULTY_FILES: list[tuple[int, str]] = [
     (1002, "picture_called_csv.csv"),
     (1002, "geopackage_cut_off.gpkg"),
+    *((1002, name) for name in RASTERS),
     (1003, "zip_cut_off.zip"),
     (1005, "no_bytes_at_all.csv"),
     (1006, "shapefile_without_dbf.zip"),
@@ -170,6 +176,12 @@ def test_a_file_ends_with_its_code(tmp_path: Path, code: int, name: str) -> None
         _import(tmp_path, name, options, limits)
     assert failure.value.code == code
     assert not failure.value.transient
+
+
+@pytest.mark.parametrize("name", RASTERS)
+def test_a_raster_is_told_as_such(tmp_path: Path, name: str) -> None:
+    with pytest.raises(errors.RasterError, match="Raster is out of scope"):
+        _import(tmp_path, name, ReadOptions(), LIMITS)
 
 
 def _import(folder: Path, name: str, options: ReadOptions, limits: Limits) -> None:

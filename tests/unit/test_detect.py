@@ -15,6 +15,7 @@ from synctables.errors import (
     InvalidGeoJsonError,
     MalformedSpreadsheetError,
     PasswordProtectedError,
+    RasterError,
     RunError,
     UnsupportedFileError,
 )
@@ -132,6 +133,9 @@ def sqlite_file(folder: Path) -> bytes:
         pytest.param("a.csv", b"%PDF-1.7", UnsupportedFileError, "PDF", id="a pdf called csv"),
         pytest.param("a.tif", b"II*\0" + b"\0" * 50, UnsupportedFileError, "raster", id="tiff"),
         pytest.param("a.png", b"\x89PNG\r\n", UnsupportedFileError, "raster", id="png"),
+        pytest.param("a.tif", b"MM\0+" + b"\0" * 50, RasterError, "BigTIFF", id="big tiff"),
+        pytest.param("a.img", b"EHFA_HEADER_TAG\0" + b"\0" * 50, RasterError, "Erdas", id="img"),
+        pytest.param("a.nc", b"CDF\x02" + b"\0" * 50, RasterError, "netCDF", id="netcdf"),
         pytest.param("a.rar", b"Rar!\x1a", UnsupportedFileError, "an archive", id="rar"),
         pytest.param("a.bin", bytes(range(256)) * 9, UnsupportedFileError, "unknown", id="noise"),
         pytest.param("a.xlsx", bytes(range(256)) * 9, MalformedSpreadsheetError, "no workbook",

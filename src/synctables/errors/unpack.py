@@ -16,6 +16,13 @@ class UnsupportedFileError(TerminalError):
     )
 
 
+class RasterError(UnsupportedFileError):
+    """The same code for what is no table and no vector map, but might be taken for a map."""
+
+    code = 1002
+    hint = "Raster is out of scope. Publish the data as a table or a vector map."
+
+
 class DecompressionError(TerminalError):
     code = 1003
     title = "Decompression error"

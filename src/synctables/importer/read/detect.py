@@ -25,25 +25,13 @@ from synctables.importer.containers import is_office_file
 from synctables.importer.model import Format, Member
 from synctables.importer.read.detect_json import detect_json
 from synctables.importer.read.mapinfo import is_mif, is_tab
+from synctables.importer.read.rasters import refuse_raster
 
 HEAD_BYTES = 65_536
 _MIMETYPE_BYTES = 80
 _ROOT_CHARACTERS = 8_192
 """A root element with all of its namespaces stands within these."""
 
-_RASTERS = (
-    (b"II*\0", "TIFF"),
-    (b"MM\0*", "TIFF"),
-    (b"II+\0", "BigTIFF"),
-    (b"\x89PNG", "PNG"),
-    (b"\xff\xd8\xff", "JPEG"),
-    (b"GIF8", "GIF"),
-    (b"\0\0\0\x0cjP", "JPEG 2000"),
-    (b"\x89HDF", "HDF5 or netCDF"),
-    (b"CDF\x01", "netCDF"),
-    (b"CDF\x02", "netCDF"),
-    (b"GRIB", "GRIB"),
-)
 _BINARIES: tuple[tuple[bytes, Format], ...] = (
     (b"\0\0\x27\x0a", "shapefile"),
     (b"PAR1", "parquet"),
@@ -133,12 +121,7 @@ def _detect_binary(member: Member, head: bytes) -> Format | None:
 
 
 def _refuse_foreign(member: Member, head: bytes) -> None:
-    for magic, name in _RASTERS:
-        if head.startswith(magic):
-            raise UnsupportedFileError(
-                f"{member.name} is a raster image ({name}). Raster is out of scope: only tables "
-                "and vector maps are read."
-            )
+    refuse_raster(member.name, head)
     for magic, name in _OTHERS:
         if head.startswith(magic):
             raise UnsupportedFileError(f"{member.name} seems to be {name}, which is not read.")

@@ -58,6 +58,9 @@ XLSX = package("xl/workbook.xml")
         pytest.param(
             "a.csv", b"a,b\n1,\x002\n" + b"1,2\n" * 50, "csv", id="csv with a few zero bytes"
         ),
+        pytest.param("a.csv", b"a,b\n1,\0002\n", "csv", id="a zero byte in a csv of two lines"),
+        pytest.param("a.sql", b"/**/" * 9_000 + b"a,b\n1,2\n", "csv", id="comments without end"),
+        pytest.param("a.csv", b"set x, y;\n1, 2;\n", "csv", id="csv that begins like a script"),
         pytest.param("a.csv", b"<id>,<name>\n1,2\n", "csv", id="csv whose header has angles"),
         pytest.param("a.csv", b"[m],{s}\n1,2\n", "csv", id="csv whose header has brackets"),
         pytest.param("a.csv", b"not found,error\n1,2\n", "csv", id="csv about errors"),
@@ -137,6 +140,13 @@ def sqlite_file(folder: Path) -> bytes:
         pytest.param("a.img", b"EHFA_HEADER_TAG\0" + b"\0" * 50, RasterError, "Erdas", id="img"),
         pytest.param("a.nc", b"CDF\x02" + b"\0" * 50, RasterError, "netCDF", id="netcdf"),
         pytest.param("a.rar", b"Rar!\x1a", UnsupportedFileError, "an archive", id="rar"),
+        pytest.param("a.sql", b"-- all\n/* of */ CREATE TABLE a (b int);\n", UnsupportedFileError,
+                     "SQL script", id="an sql script"),
+        pytest.param("a.json", b'show({"type": "FeatureCollection"});', UnsupportedFileError,
+                     "JSONP", id="jsonp"),
+        pytest.param("a.xls", b'<?xml version="1.0"?><?mso-application progid="Excel.Sheet"?>'
+                     b'<Workbook xmlns="urn:schemas-microsoft-com:office:spreadsheet"/>',
+                     MalformedSpreadsheetError, "Excel 2003", id="a workbook in xml"),
         pytest.param("a.bin", bytes(range(256)) * 9, UnsupportedFileError, "unknown", id="noise"),
         pytest.param("a.xlsx", bytes(range(256)) * 9, MalformedSpreadsheetError, "no workbook",
                      id="noise called xlsx"),

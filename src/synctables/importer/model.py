@@ -41,6 +41,8 @@ WEBMERCATOR_COLUMN = "the_geom_webmercator"
 SYSTEM_COLUMNS = (ID_COLUMN, GEOMETRY_COLUMN, WEBMERCATOR_COLUMN)
 
 MAX_TABLES_PER_IMPORT = 26
+ASSUMED_CRS = "OGC:CRS84"
+"""What GeoJSON means where it names no system (RFC 7946, section 4)."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,7 +20,7 @@ class RasterError(UnsupportedFileError):
     """The same code for what is no table and no vector map, but might be taken for a map."""
 
     code = 1002
-    hint = "Raster is out of scope. Publish the data as a table or a vector map."
+    hint = "Publish the data as a table or a vector map."
 
 
 class DecompressionError(TerminalError):

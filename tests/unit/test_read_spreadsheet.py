@@ -128,6 +128,31 @@ def test_error_cells_are_null_and_counted_with_their_rows(tmp_path: Path) -> Non
     assert rows_of(layer) == [[1, None], [2, None]]
 
 
+def test_a_formula_has_the_value_that_was_last_worked_out(tmp_path: Path) -> None:
+    buffer = io.BytesIO()
+    with xlsxwriter.Workbook(buffer) as workbook:
+        sheet = workbook.add_worksheet()
+        sheet.write_row(0, 0, ["number", "text", "flag"])
+        sheet.write_formula(1, 0, "=1+1", value=2)
+        sheet.write_formula(1, 1, '="a"&"b"', value="ab")
+        sheet.write_formula(1, 2, "=TRUE()", value=True)
+    (layer,) = read_bytes(tmp_path, "book.xlsx", buffer.getvalue()).layers
+    assert rows_of(layer) == [[2, "ab", True]]
+
+
+def test_merged_cells_hold_their_value_once_and_the_others_are_empty(tmp_path: Path) -> None:
+    buffer = io.BytesIO()
+    with xlsxwriter.Workbook(buffer) as workbook:
+        sheet = workbook.add_worksheet()
+        sheet.write_row(0, 0, ["region", "city", "people"])
+        sheet.merge_range(1, 0, 2, 0, "North")
+        sheet.merge_range(3, 0, 3, 1, "South")
+        sheet.write_column(1, 1, ["Oslo", "Bergen"])
+        sheet.write_column(1, 2, [1, 2, 3])
+    (layer,) = read_bytes(tmp_path, "book.xlsx", buffer.getvalue()).layers
+    assert rows_of(layer) == [["North", "Oslo", 1], [None, "Bergen", 2], ["South", None, 3]]
+
+
 def _patch_sheet(content: bytes, change: Any) -> bytes:
     source, buffer = zipfile.ZipFile(io.BytesIO(content)), io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as target:

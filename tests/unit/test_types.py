@@ -115,6 +115,15 @@ def test_values_get_the_strictest_type_that_keeps_them(
         ["9:30"],
         ["10:60"],
         ["10:30", "2024-01-01"],
+        ["1,5", "2,25"],
+        ["1,234,567"],
+        ["1.234.567,89"],
+        ["1 234 567"],
+        ["1'234"],
+        ["12 %", "3.5%"],
+        ["$1", "$2.50"],
+        ["1,50 €"],
+        ["USD 5"],
     ],
 )
 def test_what_would_lose_its_identity_stays_text(values: list[str]) -> None:

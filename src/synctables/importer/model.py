@@ -43,6 +43,8 @@ HASH_COLUMNS = ("#hash_low", "#hash_high")
 """Both halves of each row's hash in the typed file; no column of a table."""
 
 MAX_TABLES_PER_IMPORT = 26
+ASSUMED_CRS = "OGC:CRS84"
+"""What GeoJSON means where it names no system (RFC 7946, section 4)."""
 
 
 @dataclass(frozen=True, kw_only=True)

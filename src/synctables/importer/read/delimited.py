@@ -28,6 +28,7 @@ from synctables.importer.model import (
 )
 from synctables.importer.read.dialect import Guess, guess_dialect
 from synctables.importer.read.encoding import Decoded, decode_file
+from synctables.importer.read.long_lines import refuse_long_line
 from synctables.importer.read.mend import Shape, is_foreign, mend
 from synctables.importer.read.names import stem_of
 from synctables.importer.read.records import (
@@ -64,6 +65,7 @@ def find_layers(member: Member, options: ReadOptions, limits: Limits) -> list[La
     `TooManyColumnsError`.
     """
     decoded = decode_file(member.path, scratch=member.path.with_suffix(".utf8"))
+    refuse_long_line(decoded.path)
     guess = guess_dialect(decoded.path)
     if guess.width > limits.max_columns:
         raise TooManyColumnsError(
@@ -157,7 +159,10 @@ def _is_well_formed(path: Path, dialect: Dialect, width: int) -> bool:
     scan = _scan_sql(path, dialect, width, extra="nullstr='\x1d\x1e'")
     try:
         connection.sql(f"SELECT count(*) FROM {scan}").fetchall()  # noqa: S608
-    except (duckdb.InvalidInputException, duckdb.ConversionException):
+    except (
+        *(duckdb.InvalidInputException, duckdb.ConversionException),
+        duckdb.NotImplementedException,  # a record of many megabytes
+    ):
         return False
     finally:
         connection.close()

@@ -45,6 +45,7 @@ from synctables.importer.read.drivers import (
 )
 from synctables.importer.read.exact_features import ExactFeatures, has_long_integers
 from synctables.importer.read.gdal import allow_only
+from synctables.importer.read.geojson_crs import told_apart, why
 from synctables.importer.read.names import stem_of
 from synctables.importer.read.wkb import force_2d, has_more_dimensions
 
@@ -106,7 +107,7 @@ def _find_layer(
         format=kind,
         fields=tuple(fields),
         has_geometry=info["geometry_type"] is not None,
-        crs=_crs(info["crs"]),
+        crs=told_apart(_crs(info["crs"]), kind, source.path),
         details={
             "path": str(source.path),
             "layer": name,
@@ -158,8 +159,7 @@ def _crs(found: str | None) -> str | None:
 def _describe(info: dict[str, Any], crs: str | None, *, has_heights: bool) -> list[Decision]:
     if info["geometry_type"] is None:
         return []
-    reason = "as the file says" if crs else "the file does not say"
-    notes = [Decision(subject="crs", choice=_short_name(crs), reason=reason)]
+    notes = [Decision(subject="crs", choice=_short_name(crs), reason=why(crs))]
     if has_heights:
         reason = "heights and measures of the file's geometries are dropped"
         notes.append(Decision(subject="geometry", choice="2D", reason=reason))

@@ -6,23 +6,19 @@ import asyncio
 import datetime as dt
 from dataclasses import replace
 from decimal import Decimal
-from typing import Any
 
 import pytest
 from psycopg import AsyncConnection
-from psycopg.rows import DictRow, tuple_row
+from psycopg.rows import DictRow
 
-from synctables.accounts.model import Account
-from synctables.accounts.service import create_account
-from synctables.catalog.tables import Table, find_table
 from synctables.errors import (
     CannotChangeTableError,
     LoadError,
     LockedTableError,
     TableVanishedError,
 )
-from synctables.importer.apply import Applied, Target, apply
-from synctables.importer.model import Column, ColumnType, RowCounts, TypedLayer
+from synctables.importer.model import ColumnType, RowCounts
+from tests.support.applying import Applying
 from tests.support.layers import MakeLayer
 
 Connection = AsyncConnection[DictRow]
@@ -32,72 +28,19 @@ CITIES = [("Oslo", 700_000), ("Bergen", 280_000), ("Bergen", 280_000), (None, No
 POINTS = [(10.75, 59.91), (5.32, 60.39), (5.32, 60.39), None]
 
 
-@pytest.fixture
-async def account(connection: Connection) -> Account:
-    account, _ = await create_account(connection, name="alice")
-    return account
-
-
-def target(
-    account: Account,
-    *,
-    name: str = "cities",
-    live: Table | None = None,
-    contract: tuple[Column, ...] = (),
-) -> Target:
-    return Target(
-        account_id=account.id,
-        schema_name=account.schema_name,
-        table_name=name,
-        live=live,
-        contract=contract,
-    )
-
-
-async def create(
-    connection: Connection, account: Account, layer: TypedLayer, name: str = "cities"
-) -> Applied:
-    return await apply(connection, layer, target(account, name=name), on_rows=lambda _: None)
-
-
-async def refresh(
-    connection: Connection,
-    account: Account,
-    layer: TypedLayer,
-    before: Applied,
-    *,
-    key: tuple[str, ...] = (),
-) -> Applied:
-    live = await find_table(connection, before.table.id)
-    assert live is not None
-    return await apply(
-        connection,
-        layer,
-        replace(target(account, live=live, contract=before.columns), key_columns=key),
-        on_rows=lambda _: None,
-    )
-
-
-async def rows(connection: Connection, statement: str) -> list[tuple[Any, ...]]:
-    async with connection.cursor(row_factory=tuple_row) as cursor:
-        await cursor.execute(statement)
-        return await cursor.fetchall()
-
-
 async def test_a_created_table_has_the_documented_shape(
-    connection: Connection, account: Account, make_layer: MakeLayer
+    applying: Applying, make_layer: MakeLayer
 ) -> None:
-    applied = await create(connection, account, make_layer(TYPES, CITIES, POINTS))
+    applied = await applying.create(make_layer(TYPES, CITIES, POINTS))
 
     assert applied.rows == RowCounts(inserted=4)
-    assert await rows(connection, "SELECT cartodb_id, name, size FROM alice.cities ORDER BY 1") == [
+    assert await applying.rows("SELECT cartodb_id, name, size FROM alice.cities ORDER BY 1") == [
         (1, "Oslo", 700_000),
         (2, "Bergen", 280_000),
         (3, "Bergen", 280_000),
         (4, None, None),
     ]
-    assert await rows(
-        connection,
+    assert await applying.rows(
         "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute"
         " WHERE attrelid = 'alice.cities'::regclass AND attnum > 0 ORDER BY attnum",
     ) == [
@@ -107,8 +50,7 @@ async def test_a_created_table_has_the_documented_shape(
         ("name", "text"),
         ("size", "bigint"),
     ]
-    assert await rows(
-        connection,
+    assert await applying.rows(
         "SELECT indexname, split_part(indexdef, ' USING ', 2) FROM pg_indexes"
         " WHERE schemaname = 'alice' ORDER BY 1",
     ) == [
@@ -116,16 +58,13 @@ async def test_a_created_table_has_the_documented_shape(
         ("cities_the_geom_idx", "gist (the_geom)"),
         ("cities_the_geom_webmercator_idx", "gist (the_geom_webmercator)"),
     ]
-    assert await rows(
-        connection,
+    assert await applying.rows(
         "SELECT count(*), min(st_srid(the_geom)), min(st_srid(the_geom_webmercator))"
         " FROM alice.cities WHERE the_geom IS NOT NULL",
     ) == [(3, 4326, 3857)]
 
 
-async def test_every_type_arrives_as_it_was(
-    connection: Connection, account: Account, make_layer: MakeLayer
-) -> None:
+async def test_every_type_arrives_as_it_was(applying: Applying, make_layer: MakeLayer) -> None:
     moment = dt.datetime(2024, 2, 29, 23, 59, 59, 123456, tzinfo=dt.UTC)
     row = (
         True,
@@ -140,36 +79,31 @@ async def test_every_type_arrives_as_it_was(
         b"\x00\xff",
     )
     types = {f"c{i}": type_ for i, type_ in enumerate(ColumnType)}
-    await create(connection, account, make_layer(types, [row, (None,) * len(row)]))
+    await applying.create(make_layer(types, [row, (None,) * len(row)]))
 
-    stored = await rows(
-        connection,
+    stored = await applying.rows(
         "SELECT c0, c1, c2, c3, c4, c5, c6, c7, c8, c9 FROM alice.cities ORDER BY cartodb_id",
     )
     assert stored == [(*row[:8], {"a": [1, None]}, row[9]), (None,) * len(row)]
 
 
-async def test_a_taken_name_gets_a_number(
-    connection: Connection, account: Account, make_layer: MakeLayer
-) -> None:
-    await connection.execute("CREATE VIEW alice.cities AS SELECT 1 AS x")
-    applied = await create(connection, account, make_layer(TYPES, CITIES))
+async def test_a_taken_name_gets_a_number(applying: Applying, make_layer: MakeLayer) -> None:
+    await applying.execute("CREATE VIEW alice.cities AS SELECT 1 AS x")
+    applied = await applying.create(make_layer(TYPES, CITIES))
     assert applied.table.name == "cities_1"
 
 
 async def test_unchanged_rows_are_not_touched_at_all(
-    connection: Connection, account: Account, make_layer: MakeLayer
+    applying: Applying, make_layer: MakeLayer
 ) -> None:
-    before = await create(connection, account, make_layer(TYPES, CITIES, POINTS))
+    before = await applying.create(make_layer(TYPES, CITIES, POINTS))
     kept = (
         "SELECT ctid::text, cartodb_id FROM alice.cities WHERE cartodb_id IN (1, 2, 4) ORDER BY 2"
     )
-    untouched = await rows(connection, kept)
+    untouched = await applying.rows(kept)
 
     # One of two equal rows goes, a third of another kind comes twice.
-    after = await refresh(
-        connection,
-        account,
+    after = await applying.refresh(
         make_layer(
             TYPES,
             [("Molde", 32_000), *[CITIES[i] for i in (3, 1, 0)], ("Molde", 32_000)],
@@ -179,15 +113,15 @@ async def test_unchanged_rows_are_not_touched_at_all(
     )
 
     assert after.rows == RowCounts(inserted=2, deleted=1, unchanged=3)
-    assert await rows(connection, kept) == untouched
-    assert await rows(connection, "SELECT cartodb_id, name FROM alice.cities ORDER BY 1") == [
+    assert await applying.rows(kept) == untouched
+    assert await applying.rows("SELECT cartodb_id, name FROM alice.cities ORDER BY 1") == [
         (1, "Oslo"),
         (2, "Bergen"),
         (4, None),
         (5, "Molde"),
         (6, "Molde"),
     ]
-    found = await find_table(connection, before.table.id)
+    found = await applying.find(before)
     assert found is not None
     assert found.row_count == 5
 
@@ -201,63 +135,58 @@ async def test_unchanged_rows_are_not_touched_at_all(
     ],
 )
 async def test_rows_that_look_alike_are_told_apart(
-    connection: Connection,
-    account: Account,
+    applying: Applying,
     make_layer: MakeLayer,
     old: tuple[str | None],
     new: tuple[str | None],
 ) -> None:
     types = {"a": ColumnType.TEXT}
-    before = await create(connection, account, make_layer(types, [old]))
-    after = await refresh(connection, account, make_layer(types, [new]), before)
-    assert after.rows == RowCounts(inserted=1, deleted=1)
-    assert await rows(connection, "SELECT a FROM alice.cities") == [new]
+    before = await applying.create(make_layer(types, [old]))
+    after = await applying.refresh(make_layer(types, [new]), before)
+    assert after.rows == RowCounts(updated=1)
+    assert await applying.rows("SELECT a FROM alice.cities") == [new]
 
 
 async def test_negative_zero_and_nan_are_values_of_their_own(
-    connection: Connection, account: Account, make_layer: MakeLayer
+    applying: Applying, make_layer: MakeLayer
 ) -> None:
     types = {"a": ColumnType.DOUBLE}
-    before = await create(connection, account, make_layer(types, [(0.0,), (float("nan"),)]))
-    after = await refresh(
-        connection, account, make_layer(types, [(-0.0,), (float("nan"),)]), before
-    )
-    assert after.rows == RowCounts(inserted=1, deleted=1, unchanged=1)
-    assert await rows(connection, "SELECT a::text FROM alice.cities ORDER BY 1") == [
+    before = await applying.create(make_layer(types, [(0.0,), (float("nan"),)]))
+    after = await applying.refresh(make_layer(types, [(-0.0,), (float("nan"),)]), before)
+    assert after.rows == RowCounts(updated=1, unchanged=1)
+    assert await applying.rows("SELECT a::text FROM alice.cities ORDER BY 1") == [
         ("-0",),
         ("NaN",),
     ]
 
 
 async def test_a_row_that_changed_keeps_its_id_by_its_key(
-    connection: Connection, account: Account, make_layer: MakeLayer
+    applying: Applying, make_layer: MakeLayer
 ) -> None:
-    before = await create(connection, account, make_layer(TYPES, CITIES, POINTS))
-    await connection.execute(
+    before = await applying.create(make_layer(TYPES, CITIES, POINTS))
+    await applying.execute(
         "CREATE TABLE alice.visits (city bigint REFERENCES alice.cities ON DELETE CASCADE)"
     )
-    await connection.execute("INSERT INTO alice.visits SELECT cartodb_id FROM alice.cities")
+    await applying.execute("INSERT INTO alice.visits SELECT cartodb_id FROM alice.cities")
     newer = [("Voss", 6_000), ("Oslo", 709_000), *CITIES[1:3]]
-    after = await refresh(
-        connection,
-        account,
+    after = await applying.refresh(
         make_layer(TYPES, newer, [(6.42, 60.63), (10.7, 59.9), *POINTS[1:3]]),
         before,
         key=("name",),
     )
     assert after.rows == RowCounts(inserted=1, updated=1, deleted=1, unchanged=2)
-    assert await rows(connection, "SELECT cartodb_id, name, size FROM alice.cities ORDER BY 1") == [
+    assert await applying.rows("SELECT cartodb_id, name, size FROM alice.cities ORDER BY 1") == [
         (1, "Oslo", 709_000),
         (2, "Bergen", 280_000),
         (3, "Bergen", 280_000),
         (5, "Voss", 6_000),
     ]
-    assert await rows(
-        connection, "SELECT st_astext(the_geom) FROM alice.cities WHERE name = 'Oslo'"
+    assert await applying.rows(
+        "SELECT st_astext(the_geom) FROM alice.cities WHERE name = 'Oslo'"
     ) == [("POINT(10.7 59.9)",)]
     moved = "SELECT st_astext(the_geom) FROM alice.cities WHERE cartodb_id = 1"
-    assert await rows(connection, moved) == [("POINT(10.7 59.9)",)]
-    assert await rows(connection, "SELECT city FROM alice.visits ORDER BY 1") == [(1,), (2,), (3,)]
+    assert await applying.rows(moved) == [("POINT(10.7 59.9)",)]
+    assert await applying.rows("SELECT city FROM alice.visits ORDER BY 1") == [(1,), (2,), (3,)]
 
 
 @pytest.mark.parametrize(
@@ -265,222 +194,197 @@ async def test_a_row_that_changed_keeps_its_id_by_its_key(
     [
         pytest.param(("name", "size"), 0, id="no row has both values again"),
         pytest.param(("size",), 1, id="one value is unique, the other is not"),
-        pytest.param(("nothing",), 0, id="a column that is not there"),
-        pytest.param((), 0, id="no key at all"),
+        pytest.param(("nothing",), 4, id="a column that is not there: by position"),
+        pytest.param((), 4, id="no key at all: by position"),
     ],
 )
 async def test_a_key_pairs_only_what_it_tells_apart(
-    connection: Connection,
-    account: Account,
+    applying: Applying,
     make_layer: MakeLayer,
     key: tuple[str, ...],
     updated: int,
 ) -> None:
-    before = await create(
-        connection, account, make_layer(TYPES, [("a", 1), ("b", 2), ("c", 2), ("d", None)])
-    )
+    before = await applying.create(make_layer(TYPES, [("a", 1), ("b", 2), ("c", 2), ("d", None)]))
     newer = [("A", 1), ("B", 2), ("C", 2), ("D", None)]
-    after = await refresh(connection, account, make_layer(TYPES, newer), before, key=key)
+    after = await applying.refresh(make_layer(TYPES, newer), before, key=key)
     assert after.rows == RowCounts(inserted=4 - updated, updated=updated, deleted=4 - updated)
-    assert await rows(connection, "SELECT name, size FROM alice.cities ORDER BY 1") == newer
+    assert await applying.rows("SELECT name, size FROM alice.cities ORDER BY 1") == newer
 
 
 async def test_a_number_with_more_zeros_is_the_same_number(
-    connection: Connection, account: Account, make_layer: MakeLayer
+    applying: Applying, make_layer: MakeLayer
 ) -> None:
     types = {"a": ColumnType.NUMERIC}
-    before = await create(connection, account, make_layer(types, [(Decimal("1.5"),)]))
-    await connection.execute("UPDATE alice.cities SET a = 1.50000000")
-    after = await refresh(connection, account, make_layer(types, [(Decimal("1.5"),)]), before)
-    assert after.rows == RowCounts(unchanged=1)
+    before = await applying.create(make_layer(types, [(Decimal("1.5"),)]))
+    await applying.execute("UPDATE alice.cities SET a = 1.50000000")
+    after = await applying.refresh(make_layer(types, [(Decimal("1.5"),)]), before)
+    assert after.rows == RowCounts(updated=1)  # it is written as the file has it again
 
 
 async def test_edits_by_hand_are_healed_and_own_columns_stay(
-    connection: Connection, account: Account, make_layer: MakeLayer
+    applying: Applying, make_layer: MakeLayer
 ) -> None:
     layer = make_layer(TYPES, CITIES, POINTS)
-    before = await create(connection, account, layer)
-    await connection.execute("ALTER TABLE alice.cities ADD COLUMN note text")
-    await connection.execute("UPDATE alice.cities SET note = 'mine'")
-    await connection.execute("UPDATE alice.cities SET size = 1 WHERE cartodb_id = 1")
-    await connection.execute(
+    before = await applying.create(layer)
+    await applying.execute("ALTER TABLE alice.cities ADD COLUMN note text")
+    await applying.execute("UPDATE alice.cities SET note = 'mine'")
+    await applying.execute("UPDATE alice.cities SET size = 1 WHERE cartodb_id = 1")
+    await applying.execute(
         "UPDATE alice.cities SET the_geom_webmercator = NULL WHERE cartodb_id = 2"
     )
-    await connection.execute("INSERT INTO alice.cities (cartodb_id, name) VALUES (900, 'stray')")
-    await connection.execute("DELETE FROM alice.cities WHERE cartodb_id = 4")
+    await applying.execute("INSERT INTO alice.cities (cartodb_id, name) VALUES (900, 'stray')")
+    await applying.execute("DELETE FROM alice.cities WHERE cartodb_id = 4")
 
-    after = await refresh(connection, account, layer, before)
+    after = await applying.refresh(layer, before)
 
-    assert after.rows == RowCounts(inserted=3, deleted=3, unchanged=1)
-    assert await rows(
-        connection, "SELECT name, size, note FROM alice.cities ORDER BY cartodb_id"
+    assert after.rows == RowCounts(inserted=1, updated=2, deleted=1, unchanged=1)
+    assert await applying.rows(
+        "SELECT cartodb_id, name, size, note FROM alice.cities ORDER BY cartodb_id"
     ) == [
-        ("Bergen", 280_000, "mine"),
-        ("Oslo", 700_000, None),
-        ("Bergen", 280_000, None),
-        (None, None, None),
+        (1, "Oslo", 700_000, "mine"),
+        (2, "Bergen", 280_000, "mine"),
+        (3, "Bergen", 280_000, "mine"),
+        (4, None, None, None),
     ]
-    assert await rows(
-        connection, "SELECT min(cartodb_id) FROM alice.cities WHERE note IS NULL"
-    ) == [(901,)]
+    moved = "SELECT count(*) FROM alice.cities WHERE the_geom_webmercator IS NULL"
+    assert await applying.rows(moved) == [(1,)]
 
 
 async def test_a_vanished_column_stays_and_becomes_null_and_an_added_one_comes(
-    connection: Connection, account: Account, make_layer: MakeLayer
+    applying: Applying, make_layer: MakeLayer
 ) -> None:
-    before = await create(connection, account, make_layer(TYPES, CITIES, POINTS))
+    before = await applying.create(make_layer(TYPES, CITIES, POINTS))
     newer = {"name": ColumnType.TEXT, "mayor": ColumnType.TEXT}
-    after = await refresh(connection, account, make_layer(newer, [("Oslo", "Anne")]), before)
+    after = await applying.refresh(make_layer(newer, [("Oslo", "Anne")]), before)
 
     assert [column.name for column in after.columns] == ["name", "mayor", "size"]
     assert after.schema_changes == ('column "mayor" (text) was added',)
-    assert await rows(connection, "SELECT name, size, mayor FROM alice.cities") == [
+    assert await applying.rows("SELECT name, size, mayor FROM alice.cities") == [
         ("Oslo", None, "Anne")
     ]
 
 
 async def test_a_wider_type_is_taken_over_by_rows_that_stay(
-    connection: Connection, account: Account, make_layer: MakeLayer
+    applying: Applying, make_layer: MakeLayer
 ) -> None:
-    before = await create(connection, account, make_layer(TYPES, [("a", 1), ("b", 2)]))
+    before = await applying.create(make_layer(TYPES, [("a", 1), ("b", 2)]))
     wider = {"name": ColumnType.TEXT, "size": ColumnType.TEXT}
-    after = await refresh(connection, account, make_layer(wider, [("a", "1"), ("b", "x")]), before)
+    after = await applying.refresh(make_layer(wider, [("a", "1"), ("b", "x")]), before)
     assert after.rows == RowCounts(inserted=1, deleted=1, unchanged=1)
-    assert await rows(connection, "SELECT name, size FROM alice.cities ORDER BY 1") == [
+    assert await applying.rows("SELECT name, size FROM alice.cities ORDER BY 1") == [
         ("a", "1"),
         ("b", "x"),
     ]
 
 
 async def test_a_view_in_the_way_of_a_type_is_named_and_the_table_stays(
-    connection: Connection, account: Account, make_layer: MakeLayer
+    applying: Applying, make_layer: MakeLayer
 ) -> None:
-    before = await create(connection, account, make_layer(TYPES, [("a", 1)]))
-    await connection.execute("CREATE VIEW alice.sizes AS SELECT size FROM alice.cities")
+    before = await applying.create(make_layer(TYPES, [("a", 1)]))
+    await applying.execute("CREATE VIEW alice.sizes AS SELECT size FROM alice.cities")
     wider = {"name": ColumnType.TEXT, "size": ColumnType.TEXT}
     with pytest.raises(CannotChangeTableError, match="sizes"):
-        async with connection.transaction():
-            await refresh(connection, account, make_layer(wider, [("a", "x")]), before)
-    assert await rows(connection, "SELECT size FROM alice.sizes") == [(1,)]
+        await applying.refresh(make_layer(wider, [("a", "x")]), before)
+    assert await applying.rows("SELECT size FROM alice.sizes") == [(1,)]
 
 
 async def test_children_of_rows_that_stay_are_kept(
-    connection: Connection, account: Account, make_layer: MakeLayer
+    applying: Applying, make_layer: MakeLayer
 ) -> None:
-    before = await create(connection, account, make_layer(TYPES, CITIES))
-    await connection.execute(
+    before = await applying.create(make_layer(TYPES, CITIES))
+    await applying.execute(
         "CREATE TABLE alice.visits (city bigint REFERENCES alice.cities ON DELETE CASCADE)"
     )
-    await connection.execute("INSERT INTO alice.visits SELECT cartodb_id FROM alice.cities")
-    await refresh(connection, account, make_layer(TYPES, CITIES[1:]), before)
-    assert await rows(connection, "SELECT city FROM alice.visits ORDER BY 1") == [(2,), (3,), (4,)]
+    await applying.execute("INSERT INTO alice.visits SELECT cartodb_id FROM alice.cities")
+    await applying.refresh(make_layer(TYPES, CITIES[1:]), before)
+    assert await applying.rows("SELECT city FROM alice.visits ORDER BY 1") == [(2,), (3,), (4,)]
 
 
 async def test_a_trigger_that_swallows_rows_is_named(
-    connection: Connection, account: Account, make_layer: MakeLayer
+    applying: Applying, make_layer: MakeLayer
 ) -> None:
-    before = await create(connection, account, make_layer(TYPES, CITIES))
-    await connection.execute(
+    before = await applying.create(make_layer(TYPES, CITIES))
+    await applying.execute(
         "CREATE FUNCTION alice.ignore() RETURNS trigger"
         " LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'"
     )
-    await connection.execute(
+    await applying.execute(
         "CREATE TRIGGER keep BEFORE DELETE ON alice.cities"
         " FOR EACH ROW EXECUTE FUNCTION alice.ignore()"
     )
     with pytest.raises(CannotChangeTableError, match="trigger keep"):
-        async with connection.transaction():
-            await refresh(connection, account, make_layer(TYPES, []), before)
-    assert await rows(connection, "SELECT count(*) FROM alice.cities") == [(4,)]
+        await applying.refresh(make_layer(TYPES, []), before)
+    assert await applying.rows("SELECT count(*) FROM alice.cities") == [(4,)]
 
 
-async def test_a_renamed_table_is_followed(
-    connection: Connection, account: Account, make_layer: MakeLayer
-) -> None:
-    before = await create(connection, account, make_layer(TYPES, CITIES))
-    await connection.execute("ALTER TABLE alice.cities RENAME TO towns")
-    after = await refresh(connection, account, make_layer(TYPES, CITIES[:1]), before)
+async def test_a_renamed_table_is_followed(applying: Applying, make_layer: MakeLayer) -> None:
+    before = await applying.create(make_layer(TYPES, CITIES))
+    await applying.execute("ALTER TABLE alice.cities RENAME TO towns")
+    after = await applying.refresh(make_layer(TYPES, CITIES[:1]), before)
     assert after.table.name == "towns"
-    assert await rows(connection, "SELECT count(*) FROM alice.towns") == [(1,)]
+    assert await applying.rows("SELECT count(*) FROM alice.towns") == [(1,)]
 
 
-async def test_a_dropped_table_is_not_found(
-    connection: Connection, account: Account, make_layer: MakeLayer
-) -> None:
-    before = await create(connection, account, make_layer(TYPES, CITIES))
-    await connection.execute("DROP TABLE alice.cities")
-    assert await find_table(connection, before.table.id) is None
+async def test_a_dropped_table_is_not_found(applying: Applying, make_layer: MakeLayer) -> None:
+    before = await applying.create(make_layer(TYPES, CITIES))
+    await applying.execute("DROP TABLE alice.cities")
+    assert await applying.find(before) is None
 
 
 async def test_a_file_that_is_not_what_it_says_is_refused(
-    connection: Connection, account: Account, make_layer: MakeLayer
+    applying: Applying, make_layer: MakeLayer
 ) -> None:
     layer = make_layer(TYPES, CITIES)
-    lying = TypedLayer(
-        name="x", path=layer.path, columns=layer.columns[:1], row_count=layer.row_count
-    )
+    lying = replace(layer, columns=layer.columns[:1])
     with pytest.raises(LoadError):
-        await create(connection, account, lying)
+        await applying.create(lying)
 
 
 async def test_an_empty_layer_gives_an_empty_table(
-    connection: Connection, account: Account, make_layer: MakeLayer
+    applying: Applying, make_layer: MakeLayer
 ) -> None:
-    applied = await create(connection, account, make_layer(TYPES, []))
+    applied = await applying.create(make_layer(TYPES, []))
     assert applied.rows == RowCounts()
-    await connection.execute("INSERT INTO alice.cities (name) VALUES ('first')")
-    assert await rows(connection, "SELECT cartodb_id FROM alice.cities") == [(1,)]
+    await applying.execute("INSERT INTO alice.cities (name) VALUES ('first')")
+    assert await applying.rows("SELECT cartodb_id FROM alice.cities") == [(1,)]
 
 
 async def test_columns_that_change_under_a_lock_wait_and_then_say_so(
-    pool: Any, make_layer: MakeLayer, monkeypatch: pytest.MonkeyPatch
+    applying: Applying, make_layer: MakeLayer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("synctables.importer.apply.columns.LOCK_ATTEMPTS", 2)
-    async with pool.connection() as connection:
-        account, _ = await create_account(connection, name="alice")
-        before = await create(connection, account, make_layer(TYPES, CITIES))
-    async with pool.connection() as reader, pool.connection() as connection:
+    before = await applying.create(make_layer(TYPES, CITIES))
+    async with applying.pool.connection() as reader:
         await reader.execute("SELECT * FROM alice.cities")
         wider = {**TYPES, "mayor": ColumnType.TEXT}
         with pytest.raises(LockedTableError):
-            async with connection.transaction():
-                await refresh(connection, account, make_layer(wider, []), before)
+            await applying.refresh(make_layer(wider, []), before)
 
 
 async def test_what_took_the_tables_name_during_the_run_is_let_alone(
-    connection: Connection, account: Account, make_layer: MakeLayer
+    applying: Applying, make_layer: MakeLayer
 ) -> None:
-    before = await create(connection, account, make_layer(TYPES, CITIES))
-    known = await find_table(connection, before.table.id)
-    await connection.execute("ALTER TABLE alice.cities RENAME TO towns")
-    await connection.execute("CREATE TABLE alice.cities (LIKE alice.towns INCLUDING ALL)")
-    await connection.execute("INSERT INTO alice.cities (cartodb_id, name) VALUES (1, 'mine')")
+    before = await applying.create(make_layer(TYPES, CITIES))
+    known = await applying.find(before)
+    await applying.execute("ALTER TABLE alice.cities RENAME TO towns")
+    await applying.execute("CREATE TABLE alice.cities (LIKE alice.towns INCLUDING ALL)")
+    await applying.execute("INSERT INTO alice.cities (cartodb_id, name) VALUES (1, 'mine')")
 
-    after = await apply(
-        connection,
-        make_layer(TYPES, [("Voss", 6_000)]),
-        target(account, live=known, contract=before.columns),
-        on_rows=lambda _: None,
-    )
+    after = await applying.refresh(make_layer(TYPES, [("Voss", 6_000)]), before, live=known)
 
     assert after.table.name == "towns"
-    assert await rows(connection, "SELECT name FROM alice.towns") == [("Voss",)]
-    assert await rows(connection, "SELECT name FROM alice.cities") == [("mine",)]
+    assert await applying.rows("SELECT name FROM alice.towns") == [("Voss",)]
+    assert await applying.rows("SELECT name FROM alice.cities") == [("mine",)]
 
 
 async def test_a_table_dropped_during_the_run_is_said(
-    connection: Connection, account: Account, make_layer: MakeLayer
+    applying: Applying, make_layer: MakeLayer
 ) -> None:
-    before = await create(connection, account, make_layer(TYPES, CITIES))
-    known = await find_table(connection, before.table.id)
-    await connection.execute("DROP TABLE alice.cities")
+    before = await applying.create(make_layer(TYPES, CITIES))
+    known = await applying.find(before)
+    await applying.execute("DROP TABLE alice.cities")
     with pytest.raises(TableVanishedError, match="dropped during this run"):
-        await apply(
-            connection,
-            make_layer(TYPES, []),
-            target(account, live=known, contract=before.columns),
-            on_rows=lambda _: None,
-        )
+        await applying.refresh(make_layer(TYPES, []), before, live=known)
 
 
 @pytest.mark.parametrize(
@@ -488,17 +392,15 @@ async def test_a_table_dropped_during_the_run_is_said(
     ["LOCK TABLE alice.cities IN ACCESS EXCLUSIVE MODE", "UPDATE alice.cities SET size = 1"],
 )
 async def test_a_lock_that_stays_is_not_waited_for_for_ever(
-    pool: Any, make_layer: MakeLayer, monkeypatch: pytest.MonkeyPatch, statement: str
+    applying: Applying, make_layer: MakeLayer, monkeypatch: pytest.MonkeyPatch, statement: str
 ) -> None:
     monkeypatch.setattr("synctables.importer.apply.columns.PATIENCE", "200ms")
-    async with pool.connection() as connection:
-        account, _ = await create_account(connection, name="alice")
-        before = await create(connection, account, make_layer(TYPES, CITIES))
-    async with pool.connection() as user, pool.connection() as connection:
+    before = await applying.create(make_layer(TYPES, CITIES))
+    async with applying.pool.connection() as user:
         await user.execute(statement)
         with pytest.raises(LockedTableError):
-            async with asyncio.timeout(20), connection.transaction():
-                await refresh(connection, account, make_layer(TYPES, []), before)
+            async with asyncio.timeout(20):
+                await applying.refresh(make_layer(TYPES, []), before)
 
 
 @pytest.mark.parametrize(
@@ -517,11 +419,11 @@ async def test_a_lock_that_stays_is_not_waited_for_for_ever(
     ],
 )
 async def test_whatever_users_do_to_the_table_is_told_in_the_databases_words(
-    connection: Connection, account: Account, make_layer: MakeLayer, change: str, said: str
+    applying: Applying, make_layer: MakeLayer, change: str, said: str
 ) -> None:
-    before = await create(connection, account, make_layer(TYPES, CITIES))
+    before = await applying.create(make_layer(TYPES, CITIES))
     if not change.startswith("ALTER"):
-        await connection.execute(
+        await applying.execute(
             "CREATE FUNCTION alice.trip() RETURNS trigger LANGUAGE plpgsql"
             f" AS $$ BEGIN {change}; RETURN new; END $$"
         )
@@ -529,6 +431,6 @@ async def test_whatever_users_do_to_the_table_is_told_in_the_databases_words(
             "CREATE TRIGGER trip BEFORE INSERT ON alice.cities"
             " FOR EACH ROW EXECUTE FUNCTION alice.trip()"
         )
-    await connection.execute(change)
+    await applying.execute(change)
     with pytest.raises(CannotChangeTableError, match=said):
-        await refresh(connection, account, make_layer(TYPES, [("Voss", 1)]), before)
+        await applying.refresh(make_layer(TYPES, [*CITIES, ("Voss", 1)]), before)

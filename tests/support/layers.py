@@ -11,7 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 import shapely
 
-from synctables.importer.model import Column, ColumnType, TypedLayer
+from synctables.importer.infer.row_hashes import SIGNATURE_TAG, HashedColumn, row_hashes
+from synctables.importer.model import HASH_COLUMNS, Column, ColumnType, TypedLayer
 
 ARROW_TYPES = {
     ColumnType.BOOLEAN: pa.bool_(),
@@ -48,14 +49,20 @@ def make_layer(tmp_path: Path) -> MakeLayer:
         located: list[tuple[float, float] | None] = [None] * len(rows)
         if points is not None:
             located = list(points)
-        arrays = [_wkb(located, 4326), _wkb(located, 3857), *arrays]
-        names = ["the_geom", "the_geom_webmercator", *types]
+        place = HashedColumn(name="the_geom", kind="geometry", values=_wkb(located, 4326))
+        hashed = [
+            HashedColumn(name=name, kind=type_, values=values)
+            for (name, type_), values in zip(types.items(), arrays, strict=True)
+        ]
+        arrays = [place.values, _wkb(located, 3857), *arrays, *row_hashes([place, *hashed])]
+        names = ["the_geom", "the_geom_webmercator", *types, *HASH_COLUMNS]
         pq.write_table(pa.table(arrays, names=names), path)
         return TypedLayer(
             name=name,
             path=path,
             columns=tuple(Column(name=n, field=n, type=t) for n, t in types.items()),
             row_count=len(rows),
+            signature_tag=SIGNATURE_TAG,
         )
 
     return make

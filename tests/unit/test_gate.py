@@ -21,7 +21,9 @@ WIDER = Column(name="size", field="size", type=ColumnType.TEXT, reason='row 7 ho
 
 
 def layer(row_count: int, *columns: Column) -> TypedLayer:
-    return TypedLayer(name="x", path=Path("x"), columns=columns, row_count=row_count)
+    return TypedLayer(
+        name="x", path=Path("x"), columns=columns, row_count=row_count, signature_tag="x"
+    )
 
 
 def policy(

@@ -39,6 +39,8 @@ ID_COLUMN = "cartodb_id"
 GEOMETRY_COLUMN = "the_geom"
 WEBMERCATOR_COLUMN = "the_geom_webmercator"
 SYSTEM_COLUMNS = (ID_COLUMN, GEOMETRY_COLUMN, WEBMERCATOR_COLUMN)
+HASH_COLUMNS = ("#hash_low", "#hash_high")
+"""Both halves of each row's hash in the typed file; no column of a table."""
 
 MAX_TABLES_PER_IMPORT = 26
 
@@ -196,13 +198,16 @@ class TypedLayer:
     The file's columns are, in this order: ``the_geom`` and ``the_geom_webmercator`` (binary,
     little-endian EWKB with SRID 4326 and 3857, or NULL), then ``columns`` under their names:
     bool, int64, float64, decimal128 (numeric; or string), date32, timestamp[us, UTC], time64[us],
-    string (text and jsonb), binary. Rows are in file order.
+    string (text and jsonb), binary; the last two are `HASH_COLUMNS` (uint64, never NULL). Rows are
+    in file order.
     """
 
     name: str
     path: Path
     columns: tuple[Column, ...]
     row_count: int
+    signature_tag: str
+    """Names how the rows were hashed; hashes of another tag are not to be compared with these."""
     geometry_types: tuple[str, ...] = ()
     misfits: tuple[Misfit, ...] = ()
     decisions: tuple[Decision, ...] = ()

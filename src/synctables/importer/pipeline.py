@@ -28,6 +28,7 @@ from synctables.importer.model import (
 from synctables.importer.publish import publish
 from synctables.importer.sandbox import Sandbox, SandboxLimits, Spare
 from synctables.importer.table_names import table_base_name
+from synctables.importer.workspace import scratch_beside
 
 Fetch = Callable[[Path, OnBytes], Awaitable[Fetched | NotModified]]
 
@@ -145,14 +146,7 @@ async def run_pipeline(
                 policy=order.policy,
             )
 
-    async with during(Stage.APPLY), parts.pool.connection() as connection, connection.transaction():
-        targets = _targets(order, layers)
-        applied = tuple(
-            [
-                await apply(connection, layer, target, on_rows=_count_rows(recorder))
-                for layer, target in zip(typed.layers, targets, strict=True)
-            ]
-        )
+    async def record(connection: Connection, applied: tuple[Applied, ...]) -> None:
         await recorder.imported(
             connection,
             Imported(
@@ -163,6 +157,16 @@ async def run_pipeline(
                 stage_seconds=during.seconds(),
             ),
         )
+
+    async with during(Stage.APPLY):
+        with scratch_beside(workspace) as scratch:
+            applied = await apply(
+                parts.pool,
+                list(zip(typed.layers, _targets(order, layers), strict=True)),
+                scratch=scratch,
+                on_rows=_count_rows(recorder),
+                record=record,
+            )
 
     async with during(Stage.PUBLISH), parts.pool.connection() as connection:
         await publish(connection, tuple(a.table for a in applied if a.rows.changed))
@@ -178,6 +182,7 @@ def _targets(order: Order, layers: Layers) -> list[Target]:
             live=order.live,
             contract=order.contract,
             key_columns=order.key_columns,
+            is_kept_fresh=not order.options.every_layer,
         )
         for layer in layers.layers
     ]

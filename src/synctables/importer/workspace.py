@@ -12,7 +12,8 @@ import secrets
 import shutil
 import stat
 import uuid
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from synctables.errors import LoadError
@@ -30,6 +31,17 @@ def create_workspace(root: Path) -> Path:
         user = _choose_user(root)
         os.chown(workspace, user, user)
     return workspace
+
+
+@contextmanager
+def scratch_beside(workspace: Path) -> Iterator[Path]:
+    """A folder beside the workspace that the child cannot reach, for the worker's own files."""
+    scratch = workspace.with_name(f"{workspace.name}-scratch")
+    scratch.mkdir(mode=0o700)
+    try:
+        yield scratch
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def give_to_sandbox(path: Path, workspace: Path) -> None:

@@ -1,16 +1,18 @@
 """The apply stage: create a table, or make an existing one equal to the layer.
 
-Whichever way, everything happens in the caller's transaction: what readers see changes at COMMIT.
+Whichever way, what readers see changes in one transaction, with the record of the run.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 import psycopg
 import structlog
 from psycopg import errors as pg
+from psycopg_pool import AsyncConnectionPool
 
 from synctables.errors import (
     CannotChangeTableError,
@@ -22,13 +24,14 @@ from synctables.errors import (
     RunError,
     TooManyColumnsError,
 )
-from synctables.importer.apply.compare import compare
 from synctables.importer.apply.copying import OnRows
-from synctables.importer.apply.create import create
+from synctables.importer.apply.create import create_all
 from synctables.importer.apply.model import Applied, Connection, Target
+from synctables.importer.apply.refresh import refresh
+from synctables.importer.apply.work import Record, Work
 from synctables.importer.model import TypedLayer
 
-__all__ = ["Applied", "Target", "apply", "coded_database_errors"]
+__all__ = ["Applied", "Record", "Target", "apply", "coded_database_errors"]
 
 _CLASSES: tuple[tuple[tuple[type[psycopg.Error], ...], type[RunError]], ...] = (
     ((pg.TooManyColumns,), TooManyColumnsError),
@@ -59,21 +62,38 @@ log = structlog.get_logger(__name__)
 
 
 async def apply(
-    connection: Connection, layer: TypedLayer, target: Target, *, on_rows: OnRows
-) -> Applied:
-    """Bring the layer into its table, inside the caller's transaction.
+    pool: AsyncConnectionPool[Connection],
+    layers: Sequence[tuple[TypedLayer, Target]],
+    *,
+    scratch: Path,
+    on_rows: OnRows,
+    record: Record,
+) -> tuple[Applied, ...]:
+    """Bring each layer into its table; all becomes visible with what ``record`` writes, or nothing.
 
-    Raises a `RunError` where the database refuses; then the transaction must be rolled back, and
-    the table is as it was.
+    Several layers make several new tables; a table that is there is refreshed from one layer.
+    ``scratch`` is a folder that only this process can write to. Raises a `RunError` where the
+    database refuses; every table is then as it was.
     """
+    (layer, target), *others = layers
     if target.live is None:
-        # The table is ours alone: what PostgreSQL itself stumbles over came out of the file.
+        # The tables are ours alone: what PostgreSQL itself stumbles over came out of the file.
         with coded_database_errors(), _otherwise(LoadError, (pg.InternalError_,)):
-            return await create(connection, layer, target, on_rows=on_rows)
+            return await create_all(pool, layers, scratch=scratch, on_rows=on_rows, record=record)
+    assert not others  # noqa: S101 - a sync follows one layer
+    work = Work(
+        pool=pool,
+        layer=layer,
+        target=target,
+        live=target.live,
+        scratch=scratch,
+        on_rows=on_rows,
+        record=record,
+    )
     # The table is the user's too: the rest is what they did to it, above all their triggers,
     # which can raise anything.
     with coded_database_errors(), _otherwise(CannotChangeTableError, (psycopg.Error,)):
-        return await compare(connection, layer, target, target.live, on_rows=on_rows)
+        return (await refresh(work),)
 
 
 @contextmanager

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 
 from psycopg import errors, sql
 
-from synctables.errors import LockedTableError
+from synctables.catalog.tables import Table, find_table
+from synctables.errors import LockedTableError, TableVanishedError
 from synctables.importer.apply.model import Connection
-from synctables.importer.model import Column
+from synctables.importer.model import ID_COLUMN, Column
 
 LOCK_TIMEOUT = "100ms"
 LOCK_ATTEMPTS = 50
@@ -17,6 +17,21 @@ LOCK_PAUSE_SECONDS = 0.2
 PATIENCE = "10s"
 """How long one lock on a table or row of the user's is waited for: a run that waits keeps a place
 of the worker's that other people's syncs need."""
+
+
+_RAISE_NEXT_ID = """
+SELECT setval(sequence, max({id}))
+FROM {table}, pg_get_serial_sequence({name}, {id_name}) AS sequence
+WHERE sequence IS NOT NULL
+GROUP BY sequence
+HAVING max({id}) > coalesce(pg_sequence_last_value(sequence::regclass), 0)
+"""
+
+_HIGHEST_ID = """
+SELECT greatest((SELECT coalesce(max({id}), 0) FROM ONLY {table}),
+                coalesce(pg_sequence_last_value(
+                    pg_get_serial_sequence({name}, {id_name})::regclass), 0)) AS highest
+"""
 
 
 def qualified(schema_name: str, name: str) -> sql.Identifier:
@@ -61,44 +76,46 @@ async def live_types(connection: Connection, relation_oid: int) -> dict[str, str
     return {row["name"]: row["type"] for row in await cursor.fetchall()}
 
 
-@dataclass(frozen=True, kw_only=True)
-class Alteration:
-    """One change of a column: ALTER TABLE's action, and the same in words."""
-
-    action: sql.Composed
-    words: str
+def contract_after(columns: tuple[Column, ...], contract: tuple[Column, ...]) -> tuple[Column, ...]:
+    """The layer's columns, then those of the contract that vanished from the file."""
+    names = {column.name for column in columns}
+    return columns + tuple(column for column in contract if column.name not in names)
 
 
-def alterations(columns: tuple[Column, ...], live: dict[str, str]) -> list[Alteration]:
-    """What gives the live table these columns; nothing where it has them."""
-    found = []
-    for column in columns:
-        name, type_ = sql.Identifier(column.name), sql.SQL(column.type.value)
-        if column.name not in live:
-            found.append(
-                Alteration(
-                    action=sql.SQL("ADD COLUMN {} {}").format(name, type_),
-                    words=f'column "{column.name}" ({column.type}) was added',
+async def hold(connection: Connection, live: Table) -> Table:
+    """The table under the name that it has now and keeps until this transaction ends.
+
+    Between the beginning of a run and here lie minutes, in which users rename and replace tables:
+    what goes by the name that was known then may be somebody's work by now.
+    """
+    while True:
+        held = await find_table(connection, live.id)
+        if held is None:
+            raise TableVanishedError(f'The table "{live.name}" was dropped during this run.')
+        table = qualified(held.schema_name, held.name)
+        try:
+            async with connection.transaction():  # encloses the lock alone, no write of ours
+                await connection.execute(
+                    sql.SQL("LOCK TABLE ONLY {} IN ROW EXCLUSIVE MODE").format(table)
                 )
-            )
-        elif live[column.name] != column.type.value:
-            found.append(
-                Alteration(
-                    action=sql.SQL("ALTER COLUMN {0} TYPE {1} USING {0}::{1}").format(name, type_),
-                    words=f'column "{column.name}" became {column.type}, from {live[column.name]}',
-                )
-            )
-    return found
+        except (errors.UndefinedTable, errors.InvalidSchemaName, errors.WrongObjectType):
+            continue  # renamed or replaced between the two statements
+        if await oid_of(connection, table) == held.relation_oid:
+            return held
 
 
-async def alter_table(
-    connection: Connection, table: sql.Composable, changes: list[Alteration]
-) -> None:
-    """Carry the changes out. Raises `LockedTableError` when the lock is not to be had.
+def additions(columns: tuple[Column, ...], live: dict[str, str]) -> tuple[Column, ...]:
+    """The columns that the table does not have yet."""
+    return tuple(column for column in columns if column.name not in live)
+
+
+async def add_columns(connection: Connection, live: Table, columns: tuple[Column, ...]) -> None:
+    """Add these columns, NULL in every row. Raises `LockedTableError` when no lock is to be had.
 
     Each try waits 100 ms at most, so that readers who queue up behind it never wait longer
     (refresh.md 18); the savepoint encloses the lock alone, no write of ours.
     """
+    table = qualified(live.schema_name, live.name)
     for _ in range(LOCK_ATTEMPTS):
         try:
             async with connection.transaction():
@@ -112,9 +129,55 @@ async def alter_table(
             break
     else:
         raise LockedTableError("The columns changed, and other sessions keep the table locked.")
-    await be_patient(connection)
     await connection.execute(
         sql.SQL("ALTER TABLE {} {}").format(
-            table, sql.SQL(", ").join([change.action for change in changes])
+            table,
+            sql.SQL(", ").join(
+                [
+                    sql.SQL("ADD COLUMN {} {}").format(
+                        sql.Identifier(column.name), sql.SQL(column.type.value)
+                    )
+                    for column in columns
+                ]
+            ),
+        )
+    )
+
+
+def describe_changes(columns: tuple[Column, ...], live: dict[str, str]) -> tuple[str, ...]:
+    """In words, what these columns change in a table with columns of those types."""
+    return tuple(
+        f'column "{column.name}" ({column.type}) was added'
+        if column.name not in live
+        else f'column "{column.name}" became {column.type}, from {live[column.name]}'
+        for column in columns
+        if live.get(column.name) != column.type.value
+    )
+
+
+async def next_free_id(connection: Connection, table: sql.Composable) -> int:
+    """The first id above every one in use and every one that was given out."""
+    row = await (
+        await connection.execute(
+            sql.SQL(_HIGHEST_ID).format(
+                id=sql.Identifier(ID_COLUMN),
+                table=table,
+                name=sql.Literal(table.as_string(connection)),
+                id_name=sql.Literal(ID_COLUMN),
+            )
+        )
+    ).fetchone()
+    assert row is not None  # noqa: S101 - the statement has exactly one row
+    return int(row["highest"]) + 1
+
+
+async def raise_next_id(connection: Connection, table: sql.Composable) -> None:
+    """New rows get ids above every id in use, also those that users inserted themselves."""
+    await connection.execute(
+        sql.SQL(_RAISE_NEXT_ID).format(
+            id=sql.Identifier(ID_COLUMN),
+            table=table,
+            name=sql.Literal(table.as_string(connection)),
+            id_name=sql.Literal(ID_COLUMN),
         )
     )

@@ -17,6 +17,7 @@ from synctables.errors import LoadError
 from synctables.importer.apply.model import Connection
 from synctables.importer.model import (
     GEOMETRY_COLUMN,
+    HASH_COLUMNS,
     WEBMERCATOR_COLUMN,
     ColumnType,
     TypedLayer,
@@ -59,16 +60,17 @@ async def copy_rows(
 def encoded_batches(layer: TypedLayer, number_column: str) -> Iterator[tuple[bytes, int]]:
     """The COPY stream in pieces, each with the number of rows up to its end."""
     with pq.ParquetFile(layer.path) as file:
-        schema = file.schema_arrow
-        if schema.names != _physical_columns(layer):
+        sent = _physical_columns(layer)
+        if file.schema_arrow.names != [*sent, *HASH_COLUMNS]:
             raise LoadError("The typed file does not have the columns that its description names.")
-        numbered = schema.insert(0, pa.field(number_column, pa.int64()))
+        fields = [file.schema_arrow.field(name) for name in sent]
+        numbered = pa.schema([pa.field(number_column, pa.int64()), *fields])
         encoder = ArrowToPostgresBinaryEncoder.new_with_encoders(
-            numbered, _encoders(layer, numbered)
+            numbered, encoders(layer, numbered)
         )
         row_count = 0
         pending = encoder.write_header()
-        for batch in file.iter_batches(batch_size=BATCH_ROWS):
+        for batch in file.iter_batches(batch_size=BATCH_ROWS, columns=sent):
             numbers = pa.array(range(row_count + 1, row_count + 1 + batch.num_rows), pa.int64())
             row_count += batch.num_rows
             with_numbers = pa.RecordBatch.from_arrays([numbers, *batch.columns], schema=numbered)
@@ -81,7 +83,7 @@ def _physical_columns(layer: TypedLayer) -> list[str]:
     return [GEOMETRY_COLUMN, WEBMERCATOR_COLUMN, *(column.name for column in layer.columns)]
 
 
-def _encoders(layer: TypedLayer, schema: pa.Schema) -> dict[str, Any]:
+def encoders(layer: TypedLayer, schema: pa.Schema) -> dict[str, Any]:
     """pgpq's encoder of each column; text that stands for jsonb is sent as jsonb."""
     jsonb = {column.name for column in layer.columns if column.type is ColumnType.JSONB}
     return {

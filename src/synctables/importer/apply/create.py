@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
 from uuid import uuid4
 
+import numpy as np
 from psycopg import sql
+from psycopg_pool import AsyncConnectionPool
 
 from synctables.catalog.tables import Table, lock_names, register_table
+from synctables.importer.apply.census import own_xid
 from synctables.importer.apply.columns import column_definitions, oid_of, qualified
 from synctables.importer.apply.copying import OnRows, copy_rows
-from synctables.importer.apply.model import Applied, Connection, Target
+from synctables.importer.apply.keys import unique_columns
+from synctables.importer.apply.model import Applied, Connection, Target, Way
+from synctables.importer.apply.remember import remember_all, remember_state
+from synctables.importer.apply.work import Record
 from synctables.importer.model import (
     GEOMETRY_COLUMN,
     ID_COLUMN,
@@ -21,6 +30,43 @@ from synctables.importer.table_names import first_free
 
 FILLFACTOR = 85
 """Room for HOT updates on each page (refresh.md 2)."""
+
+
+async def create_all(
+    pool: AsyncConnectionPool[Connection],
+    layers: Sequence[tuple[TypedLayer, Target]],
+    *,
+    scratch: Path,
+    on_rows: OnRows,
+    record: Record,
+) -> tuple[Applied, ...]:
+    """Make a table of each layer; all of them become visible with what ``record`` writes."""
+    async with pool.connection() as connection, connection.transaction():
+        applied = []
+        for layer, target in layers:
+            made = await create(connection, layer, target, on_rows=on_rows)
+            if target.is_kept_fresh:
+                await _remember(connection, made, layer, scratch)
+            applied.append(made)
+        await record(connection, tuple(applied))
+    return tuple(applied)
+
+
+async def _remember(
+    connection: Connection, made: Applied, layer: TypedLayer, scratch: Path
+) -> None:
+    unique = await asyncio.to_thread(unique_columns, layer, among=None, scratch=scratch)
+    await remember_state(
+        connection,
+        made.table,
+        layer,
+        made.columns,
+        census={await own_xid(connection): layer.row_count} if layer.row_count else {},
+        key_column=None,
+        unique_columns=unique,
+    )
+    ids = np.arange(1, layer.row_count + 1)
+    await remember_all(connection, made.table, layer, ids)
 
 
 async def create(
@@ -58,7 +104,9 @@ async def create(
     table = await _name(connection, provisional, target, row_count)
     await _index(connection, table)
     await _number_new_rows(connection, table)
-    return Applied(table=table, columns=layer.columns, rows=RowCounts(inserted=row_count))
+    return Applied(
+        table=table, columns=layer.columns, rows=RowCounts(inserted=row_count), way=Way.CREATE
+    )
 
 
 async def _name(

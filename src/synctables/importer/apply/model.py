@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from uuid import UUID
 
 from psycopg import AsyncConnection
@@ -12,6 +13,22 @@ from synctables.catalog.tables import Table
 from synctables.importer.model import Column, RowCounts
 
 Connection = AsyncConnection[DictRow]
+
+
+class Way(StrEnum):
+    """The three ways to apply."""
+
+    CREATE = "create"
+    DELTA = "delta"
+    REWRITE = "rewrite"
+
+
+class HinderedError(Exception):
+    """A new table cannot take the old one's place; ``reasons`` name what is in the way."""
+
+    def __init__(self, reasons: list[str]) -> None:
+        super().__init__("; ".join(reasons))
+        self.reasons = reasons
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +44,8 @@ class Target:
     """Columns that earlier versions gave the live table; those not in the file become NULL."""
     key_columns: tuple[str, ...] = ()
     """The declared key: a row that changed keeps its ``cartodb_id`` by it."""
+    is_kept_fresh: bool = True
+    """Refreshes will follow, so remember what they compare with."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,4 +56,5 @@ class Applied:
     columns: tuple[Column, ...]
     """The new contract: the layer's columns, then those that vanished from the file."""
     rows: RowCounts
+    way: Way
     schema_changes: tuple[str, ...] = ()

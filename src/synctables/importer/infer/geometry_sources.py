@@ -46,6 +46,13 @@ class GeometryReader(Protocol):
     ) -> GeometryColumns:
         """``the_geom`` and ``the_geom_webmercator`` of a chunk."""
 
+    def source(self, chunk: pa.RecordBatch, the_geom: pa.Array) -> pa.Array:
+        """What the file says of each row's place, as bytes or text, to be hashed.
+
+        Before reprojection and repair, whose last bits differ between versions of libraries
+        (refresh.md 6). ``the_geom`` is what `columns` made of it.
+        """
+
     @property
     def refutation(self) -> str | None:
         """Why this is no geometry, as soon as one chunk proves it."""
@@ -106,6 +113,9 @@ class NoGeometry:
         nothing = pa.nulls(len(chunk), pa.binary())
         return nothing, nothing
 
+    def source(self, chunk: pa.RecordBatch, the_geom: pa.Array) -> pa.Array:
+        return the_geom
+
     def rejection(self) -> str | None:
         return None
 
@@ -130,7 +140,7 @@ class OwnGeometry:
     def columns(
         self, chunk: pa.RecordBatch, misfits: Misfits, *, first_row: int
     ) -> GeometryColumns:
-        blobs = pc.cast(plain_array(chunk.column("geometry")), pa.binary())
+        blobs = _blobs(chunk)
         points = points_of_wkb(blobs)
         quick = points and self._writer.columns_of_points(points, first_row=first_row)
         if quick:
@@ -138,11 +148,18 @@ class OwnGeometry:
         shapes = _shapes_of_wkb(blobs.to_numpy(zero_copy_only=False), misfits, first_row=first_row)
         return self._writer.columns(shapes, misfits, first_row=first_row)
 
+    def source(self, chunk: pa.RecordBatch, the_geom: pa.Array) -> pa.Array:
+        return _blobs(chunk)
+
     def rejection(self) -> str | None:
         return None
 
     def decisions(self) -> tuple[Decision, ...]:
         return self._writer.decisions()
+
+
+def _blobs(chunk: pa.RecordBatch) -> pa.BinaryArray:
+    return pc.cast(plain_array(chunk.column("geometry")), pa.binary())
 
 
 def _shapes_of_wkb(blobs: NDArray[np.object_], misfits: Misfits, *, first_row: int) -> Shapes:
@@ -194,7 +211,7 @@ class TextGeometry:
     def columns(
         self, chunk: pa.RecordBatch, misfits: Misfits, *, first_row: int
     ) -> GeometryColumns:
-        texts = blank_as_null(text_array(chunk.column(f"f{self._index}"))).to_pylist()
+        texts = self._texts(chunk).to_pylist()
         shapes, is_declared = reproject_by_srid(shapes_of_texts(texts))
         unread = [i for i, text in enumerate(texts) if text is not None and shapes[i] is None]
         if unread:
@@ -204,6 +221,12 @@ class TextGeometry:
         self._shape_count += int((~shapely.is_missing(shapes)).sum())
         self._declared_count += int(is_declared.sum())
         return self._writer.columns(shapes, misfits, first_row=first_row, is_declared=is_declared)
+
+    def source(self, chunk: pa.RecordBatch, the_geom: pa.Array) -> pa.Array:
+        return self._texts(chunk)
+
+    def _texts(self, chunk: pa.RecordBatch) -> pa.StringArray:
+        return blank_as_null(text_array(chunk.column(f"f{self._index}")))
 
     def rejection(self) -> str | None:
         if self.is_empty:
@@ -258,6 +281,9 @@ class DegreesGeometry:
         present = np.isfinite(latitude) & np.isfinite(longitude)
         self._point_count += int(present.sum())
         return point_columns(Points(x=longitude[present], y=latitude[present], present=present))
+
+    def source(self, chunk: pa.RecordBatch, the_geom: pa.Array) -> pa.Array:
+        return the_geom  # degrees as they were read: nothing was reprojected or repaired
 
     def rejection(self) -> str | None:
         return self.refutation

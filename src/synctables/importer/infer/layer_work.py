@@ -35,9 +35,17 @@ from synctables.importer.infer.geometry_sources import (
 from synctables.importer.infer.guessed_column import GuessedColumn
 from synctables.importer.infer.pinned_column import PinnedColumn
 from synctables.importer.infer.report import Misfits
+from synctables.importer.infer.row_hashes import SIGNATURE_TAG, HashedColumn, row_hashes
 from synctables.importer.infer.typed_file import TypedFile, chunked
 from synctables.importer.infer.workers import Workers
-from synctables.importer.model import ColumnType, Decision, Layer, ReadOptions, TypedLayer
+from synctables.importer.model import (
+    GEOMETRY_COLUMN,
+    ColumnType,
+    Decision,
+    Layer,
+    ReadOptions,
+    TypedLayer,
+)
 
 OpenBatches = Callable[[Layer], pa.RecordBatchReader]
 OnRows = Callable[[int], None]
@@ -150,6 +158,7 @@ class LayerWork:
             path=self._path,
             columns=tuple(reader.column() for reader in self._readers),
             row_count=outcome.row_count,
+            signature_tag=SIGNATURE_TAG,
             geometry_types=outcome.geometry.geometry_types,
             misfits=(*self._layer.misfits, *outcome.misfits.listed()),
             decisions=(
@@ -228,7 +237,7 @@ class LayerWork:
         misfits: Misfits,
         workers: Workers,
     ) -> list[pa.Array]:
-        """All columns of the typed file for one chunk, the two geometries first."""
+        """All columns of the typed file for one chunk, geometries first and hashes last."""
         work: list[Callable[[], Any]] = [
             partial(geometry.columns, chunk.batch, misfits, first_row=chunk.first_row),
             *(
@@ -239,7 +248,16 @@ class LayerWork:
             ),
         ]
         placed, *typed = workers.each(lambda part: part(), work)
-        return [*placed, *typed]
+        source = HashedColumn(
+            name=GEOMETRY_COLUMN,
+            kind=f"geometry {self._layer.crs}",
+            values=geometry.source(chunk.batch, placed[0]),
+        )
+        hashed = (
+            HashedColumn(name=reader.plan.name, kind=reader.shape.type, values=values)
+            for reader, values in zip(self._readers, typed, strict=True)
+        )
+        return [*placed, *typed, *row_hashes([source, *hashed], workers.each)]
 
     def _shapes(self) -> tuple[Shape, ...]:
         return tuple(reader.shape for reader in self._readers)

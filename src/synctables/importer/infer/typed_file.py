@@ -9,7 +9,7 @@ from types import TracebackType
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from synctables.importer.model import GEOMETRY_COLUMN, WEBMERCATOR_COLUMN
+from synctables.importer.model import GEOMETRY_COLUMN, HASH_COLUMNS, WEBMERCATOR_COLUMN
 
 CHUNK_ROWS = 65_536
 CHUNK_BYTES = 64 * 1024 * 1024
@@ -26,9 +26,10 @@ class TypedFile:
         self._writer: pq.ParquetWriter | None = None
 
     def open(self, fields: Sequence[pa.Field]) -> None:
-        """Begin the file, once the columns after the two geometries are known."""
+        """Begin the file, once the columns between geometries and hashes are known."""
         geometry = [pa.field(name, pa.binary()) for name in (GEOMETRY_COLUMN, WEBMERCATOR_COLUMN)]
-        self._schema = pa.schema([*geometry, *fields])
+        hashes = [pa.field(name, pa.uint64(), nullable=False) for name in HASH_COLUMNS]
+        self._schema = pa.schema([*geometry, *fields, *hashes])
         # A scratch file for one machine: LZ4 and no dictionaries write three times as fast.
         self._writer = pq.ParquetWriter(
             self._path, self._schema, compression="lz4", use_dictionary=False,
@@ -36,7 +37,7 @@ class TypedFile:
         )  # fmt: skip
 
     def write(self, arrays: Sequence[pa.Array]) -> None:
-        """Append one chunk: both geometries, then the columns."""
+        """Append one chunk: both geometries, the columns, both hashes."""
         assert self._writer is not None  # noqa: S101  # opened before
         self._writer.write_batch(pa.RecordBatch.from_arrays(list(arrays), schema=self._schema))
 

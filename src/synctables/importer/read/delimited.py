@@ -16,6 +16,7 @@ import duckdb
 import pyarrow as pa
 
 from synctables.errors import MalformedCsvError, TooManyColumnsError
+from synctables.importer.engine import connect
 from synctables.importer.model import (
     Decision,
     Field,
@@ -27,7 +28,6 @@ from synctables.importer.model import (
 )
 from synctables.importer.read.dialect import Guess, guess_dialect
 from synctables.importer.read.encoding import Decoded, decode_file
-from synctables.importer.read.engine import connect
 from synctables.importer.read.mend import Shape, is_foreign, mend
 from synctables.importer.read.names import stem_of
 from synctables.importer.read.quoteless import is_quoteless, stream_quoteless

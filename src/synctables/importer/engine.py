@@ -1,4 +1,4 @@
-"""DuckDB as the parser: in memory, two threads, and no way out of the workspace."""
+"""DuckDB, which parses files and compares versions, with no way out of its folder."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 import duckdb
 
 MEMORY = "400MB"
-"""What DuckDB may hold before it spills into the workspace; parsing alone needs far less."""
+"""What DuckDB may hold before it spills into the folder; parsing alone needs far less."""
 
 
 def connect(folder: Path) -> duckdb.DuckDBPyConnection:

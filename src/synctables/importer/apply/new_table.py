@@ -1,0 +1,92 @@
+"""rewrite, seen from the refresh: number the rows, have the new table made, remember it."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from synctables.catalog.tables import Table, update_table
+from synctables.importer.apply.census import Census
+from synctables.importer.apply.columns import next_free_id
+from synctables.importer.apply.model import Applied, Connection, Way
+from synctables.importer.apply.remember import remember_all, remember_state
+from synctables.importer.apply.rewrite import rewrite
+from synctables.importer.apply.row_sets import Numbers
+from synctables.importer.apply.work import Judged, Work
+from synctables.importer.model import RowCounts
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewTable:
+    """What a rewrite is to make: the rows' ids in file order, and the table that it replaces."""
+
+    live: Table
+    ids: Numbers
+    census: Census
+    rows: RowCounts
+    key_column: str | None
+    unique_columns: tuple[str, ...]
+
+
+async def number_rows(connection: Connection, work: Work, judged: Judged) -> NewTable:
+    """Rows that stay and rows that changed keep their ids; new ones get ids that nobody had."""
+    found, pairs, row_count = judged.found, judged.pairs, work.layer.row_count
+    ids = await asyncio.to_thread(judged.rows.matched_ids, row_count)
+    ids[pairs.positions - 1] = pairs.ids
+    is_new = ids == 0
+    inserted = int(is_new.sum())
+    first = await next_free_id(connection, judged.seen.table)
+    ids[is_new] = np.arange(first, first + inserted)
+    updated = len(pairs.ids) + len(found.healed.ids)
+    state = judged.seen.state
+    return NewTable(
+        live=judged.seen.live,
+        ids=ids,
+        census=judged.seen.census,
+        rows=RowCounts(
+            inserted=inserted,
+            updated=updated,
+            deleted=len(found.gone) + len(found.strays) - len(pairs.ids),
+            unchanged=row_count - inserted - updated,
+        ),
+        key_column=pairs.key or (state.key_column if state else None),
+        unique_columns=judged.unique_columns,
+    )
+
+
+async def put_in_place(work: Work, new: NewTable) -> Applied:
+    """Make the new table and let it take the old one's place; what is remembered commits with it.
+
+    Raises `HinderedError` where it cannot; the old table is as it was then.
+    """
+    applied: list[Applied] = []
+
+    async def finish(connection: Connection, table: Table, census: Census) -> None:
+        made = replace(table, row_count=work.layer.row_count)
+        await update_table(connection, made)
+        await remember_state(
+            connection,
+            made,
+            work.layer,
+            work.columns,
+            census=census,
+            key_column=new.key_column,
+            unique_columns=new.unique_columns,
+        )
+        await remember_all(connection, made, work.layer, new.ids)
+        applied.append(Applied(table=made, columns=work.columns, rows=new.rows, way=Way.REWRITE))
+        await work.record(connection, tuple(applied))
+
+    await rewrite(
+        work.pool,
+        work.layer,
+        new.live,
+        columns=work.columns,
+        ids=new.ids,
+        census=new.census,
+        finish=finish,
+        on_rows=work.on_rows,
+    )
+    return applied[-1]

@@ -1,0 +1,193 @@
+"""A refresh: make an existing table equal to the layer, by the way that fits.
+
+delta is the normal way and always correct. A new table with a short swap is for versions that
+change most rows or a type, where everything that hangs off the table can be carried over. What
+others do to the table meanwhile makes an attempt begin again; nothing of it is left then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+import numpy as np
+import structlog
+from psycopg import errors as pg
+
+from synctables.errors import CannotChangeTableError
+from synctables.importer.apply.columns import (
+    add_columns,
+    additions,
+    be_patient,
+    describe_changes,
+    hold,
+    live_types,
+)
+from synctables.importer.apply.delta import delta
+from synctables.importer.apply.find import LARGE_SHARE, Seen, find, look
+from synctables.importer.apply.keys import unique_columns
+from synctables.importer.apply.model import Applied, Connection, HinderedError
+from synctables.importer.apply.new_table import number_rows, put_in_place
+from synctables.importer.apply.obstacles import describe_watchers, may_replace_rows
+from synctables.importer.apply.pairing import Versions, pair
+from synctables.importer.apply.rewrite import hindrances
+from synctables.importer.apply.row_sets import RowSets
+from synctables.importer.apply.state import remember_columns
+from synctables.importer.apply.statements import EditedMeanwhileError
+from synctables.importer.apply.work import Judged, Means, Work
+
+FEWEST_ROWS_TO_REWRITE = 20_000
+"""Changed rows below which a delta is quick, whatever their share."""
+_MOST_ATTEMPTS_WHILE_EDITED = 3
+
+log = structlog.get_logger(__name__)
+
+
+class _InFullError(Exception):
+    """Columns came or went, and with them most hashes: compare on the columns that stayed."""
+
+
+async def refresh(work: Work) -> Applied:
+    """Make the table equal to the layer, in a transaction that ends with ``work.record``.
+
+    Raises `CannotChangeTableError` naming what is in the way, `LockedTableError` when a lock is
+    not to be had, `TableVanishedError` when the table was dropped since the run began.
+    """
+    changes = await _add_columns(work)
+    means, edited = Means(), 0
+    while True:
+        try:
+            return replace(await _attempt(work, means), schema_changes=changes)
+        except _InFullError:
+            means = replace(means, in_full=True)
+        except HinderedError as error:
+            log.info("rewrite_hindered", reasons=error.reasons)
+            means = replace(means, may_rewrite=False)
+        except EditedMeanwhileError as error:
+            edited += 1
+            log.info("table_edited_meanwhile", attempt=edited, reason=str(error))
+            if edited == _MOST_ATTEMPTS_WHILE_EDITED:
+                raise CannotChangeTableError(await _in_the_way(work, error)) from error
+            means = replace(means, in_full=edited > 1)
+        except pg.UniqueViolation:
+            if means.replaces_rows or not await _may_replace_rows(work):
+                raise
+            means = replace(means, replaces_rows=True, may_rewrite=False)
+
+
+async def _attempt(work: Work, means: Means) -> Applied:
+    async with (
+        work.pool.connection() as connection,
+        connection.transaction(),
+        judge(connection, work, in_full=means.in_full) as judged,
+    ):
+        if not await _is_to_rewrite(connection, work, judged, means):
+            applied = await delta(connection, work, judged, replaces_rows=means.replaces_rows)
+            await work.record(connection, (applied,))
+            return applied
+        new_table = await number_rows(connection, work, judged)
+    return await put_in_place(work, new_table)
+
+
+@asynccontextmanager
+async def judge(connection: Connection, work: Work, *, in_full: bool) -> AsyncIterator[Judged]:
+    """Find what differs and pair what changed; nothing but temporary tables is written."""
+    # Another owner's policies must not hide rows from the compare (refresh.md 15).
+    await connection.execute("SET LOCAL row_security = off")
+    await be_patient(connection)
+    live = await hold(connection, work.live)
+    seen = await look(connection, live, types=await live_types(connection, live.relation_oid))
+    with RowSets(work.scratch) as rows:
+        found = await find(
+            connection, seen, work.layer, rows,
+            contract=work.target.contract, in_full=in_full, on_rows=work.on_rows,
+        )  # fmt: skip
+        if found is None:
+            raise _InFullError
+        unique = await _unique_columns(work, seen, has_new_rows=bool(len(found.coming)))
+        pairs = await pair(
+            Versions(connection=connection, table=seen.table, layer=work.layer,
+                     columns=work.columns),
+            rows,
+            gone=np.concatenate([found.gone, found.strays]),
+            coming=found.coming,
+            declared=_declared_key(work, seen),
+            found=_found_keys(work, seen, unique),
+        )  # fmt: skip
+        yield Judged(seen=seen, found=found, pairs=pairs, rows=rows, unique_columns=unique)
+
+
+async def _is_to_rewrite(connection: Connection, work: Work, judged: Judged, means: Means) -> bool:
+    """Whether a new table is the way. A changed type needs one; else it must pay."""
+    live, found = judged.seen.live, judged.found
+    retyped = judged.seen.retyped(work.columns)
+    changed = len(found.coming) + len(found.gone) + len(found.healed.ids) - len(judged.pairs.ids)
+    pays = changed >= max(FEWEST_ROWS_TO_REWRITE, LARGE_SHARE * max(1, live.row_count))
+    if not retyped and not (pays and means.may_rewrite):
+        return False
+    new_types = {c.name: c.type.value for c in work.columns if c.name in retyped}
+    reasons = await hindrances(connection, live, new_types)
+    if not means.may_rewrite and not reasons:
+        reasons = ["Other sessions keep the table locked, or keep changing it."]
+    if retyped and reasons:
+        types = describe_changes(work.columns, judged.seen.types)
+        raise CannotChangeTableError(f"{'; '.join(types)}, which is not possible: {reasons[0]}")
+    if reasons:
+        log.info("delta_instead_of_rewrite", reasons=reasons)
+    return not reasons
+
+
+def _declared_key(work: Work, seen: Seen) -> tuple[str, ...]:
+    """The columns of the declared key, named by column or by field; none unless all are there."""
+    names = {column.field: column.name for column in work.layer.columns}
+    names |= {column.name: column.name for column in work.layer.columns}
+    usable = seen.columns_before(work.target.contract) - seen.retyped(work.layer.columns)
+    key = tuple(names[name] for name in work.target.key_columns if names.get(name) in usable)
+    return key if len(key) == len(work.target.key_columns) else ()
+
+
+def _found_keys(work: Work, seen: Seen, unique: tuple[str, ...]) -> tuple[str, ...]:
+    """Columns that tell all rows apart in both versions; the one that served before, alone."""
+    if seen.state is None:
+        return ()
+    usable = set(seen.state.unique_columns) - seen.retyped(work.layer.columns)
+    both = tuple(name for name in unique if name in usable)
+    return (seen.state.key_column,) if seen.state.key_column in both else both
+
+
+async def _unique_columns(work: Work, seen: Seen, *, has_new_rows: bool) -> tuple[str, ...]:
+    """Columns that tell all rows of the new version apart. What once did not is not asked again."""
+    known = seen.state.unique_columns if seen.state else None
+    if known is not None and not has_new_rows:
+        return known
+    return await asyncio.to_thread(unique_columns, work.layer, among=known, scratch=work.scratch)
+
+
+async def _add_columns(work: Work) -> tuple[str, ...]:
+    """Give the table the columns that are new, in a short transaction of its own.
+
+    An added column is NULL everywhere, which changes no hash; readers must not wait for the rows
+    that follow (refresh.md, "Choosing the way"). Returns in words what the run changes in columns.
+    """
+    async with work.pool.connection() as connection, connection.transaction():
+        await be_patient(connection)
+        live = await hold(connection, work.live)
+        types = await live_types(connection, live.relation_oid)
+        new = additions(work.columns, types)
+        if new:
+            await add_columns(connection, live, new)
+            await remember_columns(connection, live, [column.name for column in new])
+        return describe_changes(work.columns, types)
+
+
+async def _may_replace_rows(work: Work) -> bool:
+    async with work.pool.connection() as connection:
+        return await may_replace_rows(connection, work.live, work.columns)
+
+
+async def _in_the_way(work: Work, error: EditedMeanwhileError) -> str:
+    async with work.pool.connection() as connection:
+        watchers = await describe_watchers(connection, work.live)
+    return f"{error} {watchers or 'Another session keeps editing the table.'}"

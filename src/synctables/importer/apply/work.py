@@ -1,0 +1,63 @@
+"""What a refresh works on, and what an attempt at it may do."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from psycopg_pool import AsyncConnectionPool
+
+from synctables.catalog.tables import Table
+from synctables.importer.apply.columns import contract_after
+from synctables.importer.apply.copying import OnRows
+from synctables.importer.apply.find import Found, Seen
+from synctables.importer.apply.model import Applied, Connection, Target
+from synctables.importer.apply.pairing import Pairs
+from synctables.importer.apply.row_sets import RowSets
+from synctables.importer.model import Column, TypedLayer
+
+Record = Callable[[Connection, tuple[Applied, ...]], Awaitable[None]]
+"""Records the run's outcome in the transaction that makes it true; the fence comes last."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """One layer, the table that it goes to, and what is needed on the way."""
+
+    pool: AsyncConnectionPool[Connection]
+    layer: TypedLayer
+    target: Target
+    live: Table
+    scratch: Path
+    """A folder that only this process can write to."""
+    on_rows: OnRows
+    record: Record
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """The contract after this run: the layer's columns, then those that vanished."""
+        return contract_after(self.layer.columns, self.target.contract)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Means:
+    """What an attempt may and must do; each failed attempt changes something here."""
+
+    in_full: bool = False
+    """Compare both versions in SQL instead of by kept signatures."""
+    replaces_rows: bool = False
+    """Delete and insert changed rows, so that unique values can change places between them."""
+    may_rewrite: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judged:
+    """What an attempt has found out before it writes anything."""
+
+    seen: Seen
+    found: Found
+    pairs: Pairs
+    rows: RowSets
+    unique_columns: tuple[str, ...]
+    """Columns that tell all rows of the new version apart."""

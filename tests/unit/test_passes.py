@@ -16,7 +16,15 @@ from synctables.importer import read
 from synctables.importer.infer import infer
 from synctables.importer.infer.typed_file import MERGE_ROWS
 from synctables.importer.infer.workers import Workers
-from synctables.importer.model import Field, Layer, Layers, Member, ReadOptions, TypedLayer
+from synctables.importer.model import (
+    HASH_COLUMNS,
+    Field,
+    Layer,
+    Layers,
+    Member,
+    ReadOptions,
+    TypedLayer,
+)
 from tests.support.reading import LIMITS, read_bytes
 
 if TYPE_CHECKING:
@@ -114,6 +122,14 @@ def test_what_a_column_is_text_for_is_told_whether_it_was_foreseen_or_not() -> N
         for hinted in (True, False)
     }
     assert reasons == {f'double precision until row {LATE + 1} holds "1e-05"'}
+
+
+def test_the_same_rows_have_the_same_hashes_whether_text_was_foreseen_or_not() -> None:
+    foreseen, surprising = (
+        infer_made([{LATE: "1e-05"}], hinted=hinted).table for hinted in (True, False)
+    )
+    assert foreseen.equals(surprising)
+    assert foreseen.column_names[-2:] == list(HASH_COLUMNS)
 
 
 def test_rows_are_told_of_once_though_they_are_read_again() -> None:

@@ -254,8 +254,8 @@ class LayerWork:
             values=geometry.source(chunk.batch, placed[0]),
         )
         hashed = (
-            HashedColumn(name=reader.plan.name, kind=reader.shape.type, values=values)
-            for reader, values in zip(self._readers, typed, strict=True)
+            HashedColumn(name=plan.name, kind=shape.type, values=values)
+            for plan, shape, values in zip(self._plans, shapes, typed, strict=True)
         )
         return [*placed, *typed, *row_hashes([source, *hashed], workers.each)]
 

@@ -356,13 +356,13 @@ async def test_a_file_that_is_not_what_it_says_is_refused(
 
 
 async def test_rows_too_wide_for_a_page_have_the_code_of_too_many_columns(
-    connection: Connection, account: Account, make_layer: MakeLayer
+    applying: Applying, make_layer: MakeLayer
 ) -> None:
     types = {f"c{number}": ColumnType.BIGINT for number in range(1_597)}
-    empty = await create(connection, account, make_layer(types, [(None,) * 1_597]))
+    empty = await applying.create(make_layer(types, [(None,) * 1_597]))
     assert empty.rows.total == 1
     with pytest.raises(TooManyColumnsError, match="row is too big"):
-        await create(connection, account, make_layer(types, [tuple(range(1_597))]))
+        await applying.create(make_layer(types, [tuple(range(1_597))]))
 
 
 async def test_an_empty_layer_gives_an_empty_table(

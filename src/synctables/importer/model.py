@@ -155,6 +155,11 @@ class Field:
     """Its values are text whose type may be guessed (delimited text)."""
     is_quoted: bool = False
     """At least one of its values stands in quotes (delimited text)."""
+    turns_to_text: bool = False
+    """It begins with numbers, but some later value is none, as far as the reader could see.
+
+    A hint that saves infer a pass over the rows; it decides nothing.
+    """
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,6 +14,7 @@ from synctables.importer.model import ColumnType
 
 _TYPE_MARK = b"synctables:type"
 _EXTENSION_MARK = b"ARROW:extension:name"
+_BEYOND_ASCII = 0x80
 _MOMENT = pa.timestamp("us", "UTC")
 _PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 _FIRST_SECOND = -210_866_803_200  # 4714-11-24 BC, PostgreSQL's first timestamp
@@ -168,6 +169,9 @@ def float_array(array: pa.Array) -> pa.DoubleArray:
 
 def clean_texts(values: pa.StringArray, misfits: CellMisfits) -> pa.StringArray:
     """Text that PostgreSQL takes: valid UTF-8 without NUL. What had to go is reported."""
+    blob = text_bytes(values)
+    if not len(blob) or (blob.min() > 0 and blob.max() < _BEYOND_ASCII):
+        return values
     values = _valid_utf8(values, misfits)
     if text_bytes(values).all():
         return values

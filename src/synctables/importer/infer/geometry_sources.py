@@ -301,6 +301,8 @@ class DegreesGeometry:
     def _report_unread(
         self, header: str, cell: pa.Array, numbers: np.ndarray, misfits: Misfits, first_row: int
     ) -> None:
+        if np.isfinite(numbers).all():
+            return
         texts = blank_as_null(text_array(cell))
         unread = pc.indices_nonzero(
             pc.and_(pc.is_valid(texts), pa.array(~np.isfinite(numbers)))

@@ -45,6 +45,7 @@ from synctables.importer.read.drivers import (
 )
 from synctables.importer.read.exact_features import ExactFeatures, has_long_integers
 from synctables.importer.read.gdal import allow_only
+from synctables.importer.read.known_columns import columns_of, open_known
 from synctables.importer.read.names import stem_of
 from synctables.importer.read.wkb import force_2d, has_more_dimensions
 
@@ -113,6 +114,7 @@ def _find_layer(
             "encoding": source.encoding,
             "row_id": row_id,
             "exact": [index + (row_id is not None) for index in exact],
+            "columns": columns_of(info),
         },
         misfits=source.misfits,
         table_name=stem if len(names) == 1 else f"{stem}_{name}",
@@ -201,17 +203,20 @@ def _find_nested(layer: Layer, info: dict[str, Any], *, offset: int) -> list[int
 def _open(layer: Layer) -> Any:
     name = layer.details["layer"]
     statement = statement_for(layer.format, name)
-    return pyogrio.open_arrow(
-        layer.details["path"],
-        layer=None if statement else name,
-        sql=statement,
-        encoding=layer.details["encoding"],
-        return_fids=layer.details["row_id"] is not None,
-        datetime_as_string=True,
-        batch_size=BATCH_ROWS,
-        use_pyarrow=True,
+    options = {
+        "layer": None if statement else name,
+        "sql": statement,
+        "encoding": layer.details["encoding"],
+        "return_fids": layer.details["row_id"] is not None,
+        "datetime_as_string": True,
+        "batch_size": BATCH_ROWS,
+        "use_pyarrow": True,
         **OPEN_OPTIONS.get(layer.format, {}),
-    )
+    }
+    path = str(layer.details["path"])
+    if layer.format == "geojson":
+        return open_known(path, layer.details["columns"], **options)
+    return pyogrio.open_arrow(path, **options)
 
 
 def _schema(layer: Layer, found: pa.Schema) -> pa.Schema:

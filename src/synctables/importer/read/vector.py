@@ -46,6 +46,7 @@ from synctables.importer.read.drivers import (
 from synctables.importer.read.exact_features import ExactFeatures, has_long_integers
 from synctables.importer.read.gdal import allow_only
 from synctables.importer.read.known_columns import columns_of, open_known
+from synctables.importer.read.long_integers import may_hold_long_integers
 from synctables.importer.read.names import stem_of
 from synctables.importer.read.wkb import force_2d, has_more_dimensions
 
@@ -137,6 +138,8 @@ def _row_id(info: dict[str, Any]) -> str | None:
 
 def _find_rounded(info: dict[str, Any], path: Path) -> list[int]:
     """Indexes of fields of doubles that are integers too large for it in the file."""
+    if "OFTReal" not in info["ogr_types"] or not may_hold_long_integers(path):
+        return []
     fields = enumerate(zip(info["fields"], info["ogr_types"], strict=True))
     return [i for i, (name, kind) in fields if kind == "OFTReal" and has_long_integers(path, name)]
 

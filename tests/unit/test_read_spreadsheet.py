@@ -15,6 +15,7 @@ import xlsxwriter
 
 from synctables.errors import EmptyFileError, FileTooBigError, MalformedSpreadsheetError
 from synctables.importer.read.cells import ColumnBuilder, render
+from synctables.importer.read.spreadsheet import CHUNK_ROWS
 from tests.support.reading import names_of, read_bytes, rows_of, said_about, table_of
 
 if TYPE_CHECKING:
@@ -98,6 +99,14 @@ def test_the_header_is_the_first_row_that_is_not_empty(tmp_path: Path) -> None:
     assert names_of(layer) == ["name", "2010"]
     assert rows_of(layer) == [["x", 5], ["y", 6]]
     assert said_about(layer)["header"] == "row 3"
+
+
+def test_empty_rows_are_no_rows_however_many_rows_there_are(tmp_path: Path) -> None:
+    numbers = [n if n % 3 and not 500 < n < 1_700 else None for n in range(2 * CHUNK_ROWS)]
+    rows: list[list[Any]] = [["a", "b"], *([n, str(n)] if n else [] for n in numbers)]
+    content = make_workbook({"Sheet1": rows}, constant_memory=True)
+    (layer,) = read_bytes(tmp_path, "book.xlsx", content).layers
+    assert rows_of(layer) == [[n, str(n)] for n in numbers if n]
 
 
 def test_a_nameless_column_with_values_is_kept(tmp_path: Path) -> None:

@@ -18,7 +18,10 @@ Cell = str | float | int | bool | datetime.date | datetime.time | datetime.timed
 EXACT_INTEGER = 2**53
 """Beyond this a double no longer tells neighbouring integers apart."""
 
+JOINED_CHUNKS = 32
+
 _TYPES: dict[type, pa.DataType] = {
+    str: pa.string(),
     float: pa.float64(),
     bool: pa.bool_(),
     datetime.date: pa.date32(),
@@ -41,13 +44,12 @@ class ColumnBuilder:
 
     def add(self, cells: Sequence[Cell]) -> None:
         """Append cells; the empty string is an empty cell."""
-        self._chunks.append(_to_array([None if cell == "" else cell for cell in cells]))
+        self._chunks.append(_to_array(cells))
 
     def finish(self, *, as_text: bool) -> pa.ChunkedArray:
         """The whole column in one type."""
         kind = pa.string() if as_text else self._common_type()
-        chunks = [_cast(chunk, kind) for chunk in self._chunks]
-        column = pa.chunked_array(chunks, type=kind)
+        column = pa.chunked_array(_joined([_cast(chunk, kind) for chunk in self._chunks]), kind)
         return _to_integers(column) if kind == pa.float64() else column
 
     def _common_type(self) -> pa.DataType:
@@ -75,18 +77,28 @@ def render(cell: Cell) -> str:
     return str(cell)
 
 
-def _to_array(cells: list[Any]) -> pa.Array:
-    kinds = {type(cell) for cell in cells} - {type(None)}
+def _to_array(cells: Sequence[Any]) -> pa.Array:
+    kinds = set(map(type, cells))
+    if str in kinds and "" in cells:
+        cells = [None if cell == "" else cell for cell in cells]
+        kinds = set(map(type, cells))
+    kinds.discard(type(None))
     if not kinds:
         return pa.nulls(len(cells))
+    kind = _TYPES.get(next(iter(kinds))) if len(kinds) == 1 else None
+    if kind is not None:
+        return pa.array(cells, kind)
     if kinds <= {float, int}:
         return pa.array([None if cell is None else float(cell) for cell in cells], pa.float64())
     if kinds == {datetime.date, datetime.datetime}:
         return pa.array([_to_moment(cell) for cell in cells], pa.timestamp("us"))
-    kind = _TYPES.get(next(iter(kinds))) if len(kinds) == 1 else None
-    if kind is not None:
-        return pa.array(cells, kind)
     return pa.array([None if cell is None else render(cell) for cell in cells], pa.string())
+
+
+def _joined(chunks: list[pa.Array]) -> list[pa.Array]:
+    """The same values in fewer arrays: each of them costs every later step something."""
+    starts = range(0, len(chunks), JOINED_CHUNKS)
+    return [pa.concat_arrays(chunks[start : start + JOINED_CHUNKS]) for start in starts]
 
 
 def _to_moment(cell: datetime.date | None) -> datetime.datetime | None:

@@ -37,6 +37,8 @@ from synctables.importer.read.names import stem_of, with_suffix
 from synctables.importer.read.sheets import SheetSurvey, survey_sheets
 
 CHUNK_ROWS = 16_384
+TURNED_ROWS = 512
+"""Rows that become columns at a time: so few that they stay in the processor's own memory."""
 EXAMPLES = 3
 
 _SURVEYS: dict[Format, Callable[..., dict[str, SheetSurvey]]] = {
@@ -99,14 +101,14 @@ def _read_sheet(
     workbook: Any, name: str, member: Member, options: ReadOptions, survey: SheetSurvey
 ) -> _Sheet | None:
     sheet = workbook.get_sheet_by_name(name)
-    numbered = _without_errors(sheet, survey)
-    filled = ((number, row) for number, row in numbered if row.count("") < len(row))
+    rows = _without_errors(sheet, survey)
+    filled = ((number, row) for number, row in enumerate(rows, start=1) if _is_filled(row))
     header_row, header = next(filled, (0, []))
     if not header:
         return None
     builders = [ColumnBuilder() for _ in header]
-    for chunk in _chunks(row for _, row in filled):
-        for builder, cells in zip(builders, zip(*chunk, strict=True), strict=True):
+    for turned in _columns(rows):
+        for builder, cells in zip(builders, turned, strict=True):
             builder.add(cells)
     kept = [i for i, cell in enumerate(header) if cell != "" or not builders[i].is_empty]
     columns = [builders[i].finish(as_text=not options.type_guessing) for i in kept]
@@ -126,26 +128,35 @@ def _read_sheet(
     )
 
 
-def _without_errors(sheet: Any, survey: SheetSurvey) -> Iterator[tuple[int, list[Any]]]:
-    """Rows with their numbers from 1; error cells that come as their text are empty."""
-    numbered = enumerate(sheet.iter_rows(), start=1)
+def _without_errors(sheet: Any, survey: SheetSurvey) -> Iterator[list[Any]]:
+    """The sheet's rows; error cells that come as their text are empty."""
+    rows: Iterator[list[Any]] = sheet.iter_rows()
     if not survey.errors_are_text or not survey.errors:
-        yield from numbered
-        return
-    errors = set(survey.errors)
-    rows = {row for row, _ in errors}
-    for number, cells in numbered:
-        if number in rows:
-            places = enumerate(cells, start=sheet.start[1] + 1)
-            yield number, ["" if (number, at) in errors else cell for at, cell in places]
-        else:
-            yield number, cells
+        return rows
+    errors = dict[int, list[int]]()
+    for row, column in survey.errors:
+        errors.setdefault(row, []).append(column - sheet.start[1] - 1)
+    return (_emptied(row, errors.get(number, ())) for number, row in enumerate(rows, start=1))
 
 
-def _chunks(rows: Iterable[list[Any]]) -> Iterator[list[list[Any]]]:
-    iterator = iter(rows)
-    while chunk := list(islice(iterator, CHUNK_ROWS)):
-        yield chunk
+def _emptied(row: list[Any], places: Iterable[int]) -> list[Any]:
+    for place in places:
+        row[place] = ""
+    return row
+
+
+def _columns(rows: Iterator[list[Any]]) -> Iterator[list[tuple[Any, ...]]]:
+    """The cells of each column, for some rows at a time; empty rows are left out."""
+    while chunk := list(islice(rows, TURNED_ROWS)):
+        columns = list(zip(*chunk, strict=True))
+        if all("" in cells for cells in columns):  # else no row can be empty
+            columns = list(zip(*filter(_is_filled, chunk), strict=True))
+        if columns:
+            yield columns
+
+
+def _is_filled(row: list[Any]) -> bool:
+    return row.count("") < len(row)
 
 
 def _write(path: Path, columns: list[pa.ChunkedArray]) -> None:

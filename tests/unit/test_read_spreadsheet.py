@@ -189,11 +189,12 @@ CELLS: list[Any] = [1.0, 2.5, True, DAY, MOMENT, datetime.time(1, 2), "x", "", 1
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 10])
-def test_the_size_of_chunks_changes_nothing(size: int) -> None:
+@pytest.mark.parametrize("cells", [CELLS, [DAY, MOMENT, "x"]], ids=["many kinds", "moments"])
+def test_the_size_of_chunks_changes_nothing(size: int, cells: list[Any]) -> None:
     whole, pieces = ColumnBuilder(), ColumnBuilder()
-    whole.add(CELLS)
-    for start in range(0, len(CELLS), size):
-        pieces.add(CELLS[start : start + size])
+    whole.add(cells)
+    for start in range(0, len(cells), size):
+        pieces.add(cells[start : start + size])
     assert whole.finish(as_text=False).to_pylist() == pieces.finish(as_text=False).to_pylist()
 
 

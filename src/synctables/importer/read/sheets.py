@@ -26,7 +26,7 @@ _ALWAYS_ENOUGH_CELLS = MAX_BLOCK_CELLS * SPARSE_SHARE
 
 _CELL = re.compile(rb'<(?:\w+:)?c\s[^>]*?\br="([A-Z]{1,3})(\d{1,7})"[^>]*>')
 _WIDE_CELL = re.compile(rb' r="([A-Z]{2,3})\d')
-_ROW = re.compile(rb'[<:]row\s[^>]*?\br="(\d{1,7})"')
+ROW = re.compile(rb'[<:]row\s[^>]*?\br="(\d{1,7})"')
 _ERROR_CELL = re.compile(rb'<(?:\w+:)?c\s[^>]*\bt="e"[^>]*>')
 _RELATION = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}id"
 
@@ -41,6 +41,11 @@ class SheetSurvey:
     """Row and column of error cells."""
     errors_are_text: bool = False
     """calamine gives them as their text, and not as empty."""
+    part: str = ""
+    """The sheet's path in the archive, if it is one part of XML."""
+    xml_bytes: int = 0
+    is_plain: bool = True
+    """Without comments and the like, so that every ``<row `` in it is one."""
 
 
 def survey_sheets(path: Path, *, max_bytes: int) -> dict[str, SheetSurvey]:
@@ -81,8 +86,10 @@ def _parse(archive: zipfile.ZipFile, name: str) -> ET.Element:
 
 
 def _survey(archive: zipfile.ZipFile, name: str, part: str) -> SheetSurvey:
-    survey, cell_count = SheetSurvey(), 0
+    survey, cell_count = SheetSurvey(part=part), 0
     for text in _texts(archive, part):
+        survey.xml_bytes += len(text)
+        survey.is_plain = survey.is_plain and b"<!" not in text
         if cell_count < _ALWAYS_ENOUGH_CELLS:
             cell_count += text.count(b"<c ") or text.count(b":c ")
         survey.row_count = max(survey.row_count, _last_row(text))
@@ -107,7 +114,7 @@ def refuse_far_cells(name: str, survey: SheetSurvey, cell_count: int) -> None:
 
 def _last_row(text: bytes) -> int:
     """The number of the last row that begins in ``text``; rows ascend (18.3.1.73)."""
-    found = _ROW.match(text, max(text.rfind(b"<row "), text.rfind(b":row "), 0))
+    found = ROW.match(text, max(text.rfind(b"<row "), text.rfind(b":row "), 0))
     return int(found[1]) if found else 0
 
 

@@ -15,6 +15,7 @@ import xlsxwriter
 
 from synctables.errors import EmptyFileError, FileTooBigError, MalformedSpreadsheetError
 from synctables.importer.read.cells import ColumnBuilder, render
+from synctables.importer.read.spreadsheet import CHUNK_ROWS
 from tests.support.reading import names_of, read_bytes, rows_of, said_about, table_of
 
 if TYPE_CHECKING:
@@ -98,6 +99,14 @@ def test_the_header_is_the_first_row_that_is_not_empty(tmp_path: Path) -> None:
     assert names_of(layer) == ["name", "2010"]
     assert rows_of(layer) == [["x", 5], ["y", 6]]
     assert said_about(layer)["header"] == "row 3"
+
+
+def test_empty_rows_are_no_rows_however_many_rows_there_are(tmp_path: Path) -> None:
+    numbers = [n if n % 3 and not 500 < n < 1_700 else None for n in range(2 * CHUNK_ROWS)]
+    rows: list[list[Any]] = [["a", "b"], *([n, str(n)] if n else [] for n in numbers)]
+    content = make_workbook({"Sheet1": rows}, constant_memory=True)
+    (layer,) = read_bytes(tmp_path, "book.xlsx", content).layers
+    assert rows_of(layer) == [[n, str(n)] for n in numbers if n]
 
 
 def test_a_nameless_column_with_values_is_kept(tmp_path: Path) -> None:
@@ -205,11 +214,12 @@ CELLS: list[Any] = [1.0, 2.5, True, DAY, MOMENT, datetime.time(1, 2), "x", "", 1
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 10])
-def test_the_size_of_chunks_changes_nothing(size: int) -> None:
+@pytest.mark.parametrize("cells", [CELLS, [DAY, MOMENT, "x"]], ids=["many kinds", "moments"])
+def test_the_size_of_chunks_changes_nothing(size: int, cells: list[Any]) -> None:
     whole, pieces = ColumnBuilder(), ColumnBuilder()
-    whole.add(CELLS)
-    for start in range(0, len(CELLS), size):
-        pieces.add(CELLS[start : start + size])
+    whole.add(cells)
+    for start in range(0, len(cells), size):
+        pieces.add(cells[start : start + size])
     assert whole.finish(as_text=False).to_pylist() == pieces.finish(as_text=False).to_pylist()
 
 

@@ -15,6 +15,7 @@ from psycopg import sql
 
 from synctables.errors import LoadError
 from synctables.importer.apply.model import Connection
+from synctables.importer.apply.numerics import numeric_array
 from synctables.importer.model import (
     GEOMETRY_COLUMN,
     HASH_COLUMNS,
@@ -63,7 +64,7 @@ def encoded_batches(layer: TypedLayer, number_column: str) -> Iterator[tuple[byt
         sent = _physical_columns(layer)
         if file.schema_arrow.names != [*sent, *HASH_COLUMNS]:
             raise LoadError("The typed file does not have the columns that its description names.")
-        fields = [file.schema_arrow.field(name) for name in sent]
+        fields = [_sent_field(file.schema_arrow.field(name)) for name in sent]
         numbered = pa.schema([pa.field(number_column, pa.int64()), *fields])
         encoder = ArrowToPostgresBinaryEncoder.new_with_encoders(
             numbered, _encoders(layer, numbered)
@@ -73,7 +74,8 @@ def encoded_batches(layer: TypedLayer, number_column: str) -> Iterator[tuple[byt
         for batch in file.iter_batches(batch_size=BATCH_ROWS, columns=sent):
             numbers = pa.array(range(row_count + 1, row_count + 1 + batch.num_rows), pa.int64())
             row_count += batch.num_rows
-            with_numbers = pa.RecordBatch.from_arrays([numbers, *batch.columns], schema=numbered)
+            arrays = [numbers, *map(_sent_array, batch.columns)]
+            with_numbers = pa.RecordBatch.from_arrays(arrays, schema=numbered)
             yield pending + encoder.write_batch(with_numbers), row_count
             pending = b""
         yield pending + encoder.finish(), row_count
@@ -81,6 +83,15 @@ def encoded_batches(layer: TypedLayer, number_column: str) -> Iterator[tuple[byt
 
 def _physical_columns(layer: TypedLayer) -> list[str]:
     return [GEOMETRY_COLUMN, WEBMERCATOR_COLUMN, *(column.name for column in layer.columns)]
+
+
+def _sent_field(field: pa.Field) -> pa.Field:
+    return field.with_type(pa.binary()) if pa.types.is_decimal(field.type) else field
+
+
+def _sent_array(values: pa.Array) -> pa.Array:
+    """Decimals as bytes that PostgreSQL takes for numeric: at their own scale, not the column's."""
+    return numeric_array(values) if pa.types.is_decimal(values.type) else values
 
 
 def _encoders(layer: TypedLayer, schema: pa.Schema) -> dict[str, Any]:

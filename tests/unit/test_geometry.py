@@ -373,6 +373,16 @@ def test_cells_without_degrees_are_counted() -> None:
     assert (misfit.reason, misfit.examples) == ('no degrees in "lat"', ((2, "n/a"),))
 
 
+def test_bytes_that_are_no_text_are_no_shape_and_are_counted() -> None:
+    texts = pa.array([b"POINT (1 2)", b"\xff", b"POINT (3 4)"]).view(pa.string())
+    inferred = infer_columns({"id": ["1", "2", "3"], "geom": texts}, file_format="parquet")
+    assert inferred.shapes() == ["POINT (1 2)", None, "POINT (3 4)"]
+    assert [misfit.reason for misfit in inferred.layer.misfits] == [
+        "bytes that are no UTF-8 replaced",
+        "not a shape",
+    ]
+
+
 @pytest.mark.parametrize("chunk_rows", [1, None])
 @pytest.mark.parametrize(
     ("latitudes", "longitudes"),

@@ -18,6 +18,7 @@ from psycopg import sql
 
 from synctables.errors import LoadError
 from synctables.importer.apply.model import Connection
+from synctables.importer.apply.numerics import numeric_array
 from synctables.importer.model import (
     GEOMETRY_COLUMN,
     HASH_COLUMNS,
@@ -80,8 +81,8 @@ def encoded_batches(
         sent = _physical_columns(layer)
         if file.schema_arrow.names != [*sent, *HASH_COLUMNS]:
             raise LoadError("The typed file does not have the columns that its description names.")
-        fields = [file.schema_arrow.field(name) for name in sent]
-        numbered = pa.schema([pa.field(number_column, pa.int64()), *fields])
+        fields = pa.schema([file.schema_arrow.field(name) for name in sent])
+        numbered = pa.schema([pa.field(number_column, pa.int64()), *_sent_schema(fields)])
         further = _Beside(beside) if beside else None
         for field in further.schema if further else ():
             numbered = numbered.append(field)
@@ -95,7 +96,7 @@ def encoded_batches(
             positions = np.arange(start + 1, row_count + 1, dtype=np.int64)
             columns = [
                 pa.array(positions if numbers is None else numbers[start:row_count]),
-                *batch.columns,
+                *as_sent(batch).columns,
                 *(further.take(batch.num_rows) if further else ()),
             ]
             with_numbers = pa.RecordBatch.from_arrays(columns, schema=numbered)
@@ -126,6 +127,20 @@ class _Beside:
 
 def _physical_columns(layer: TypedLayer) -> list[str]:
     return [GEOMETRY_COLUMN, WEBMERCATOR_COLUMN, *(column.name for column in layer.columns)]
+
+
+def as_sent(rows: pa.RecordBatch) -> pa.RecordBatch:
+    """The rows with decimals as the bytes of a numeric: at their own scale, not the column's."""
+    return pa.RecordBatch.from_arrays(
+        [numeric_array(c) if pa.types.is_decimal(c.type) else c for c in rows.columns],
+        schema=_sent_schema(rows.schema),
+    )
+
+
+def _sent_schema(schema: pa.Schema) -> pa.Schema:
+    return pa.schema(
+        [f.with_type(pa.binary()) if pa.types.is_decimal(f.type) else f for f in schema]
+    )
 
 
 def encoders(layer: TypedLayer, schema: pa.Schema) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from procrastinate.exceptions import ConnectorException
 
 from synctables.datasources._http import create_http_session
 from synctables.db.pool import connection_options, create_pool
+from synctables.importer.apply.work_schema import sweep_work_schema
 from synctables.importer.model import Limits
 from synctables.importer.pipeline import Parts
 from synctables.importer.sandbox import SandboxLimits, Spare
@@ -62,6 +63,8 @@ async def _work(
         _open_workshop(settings, database_url, workspaces) as workshop,
         _open_queue(database_url, settings) as app,
     ):
+        async with workshop.pool.connection() as connection:
+            await sweep_work_schema(connection)
         register_tasks(app, workshop)
         queues = [
             asyncio.create_task(_serve_queue(app, RUN_QUEUE, concurrency=settings.run_concurrency)),

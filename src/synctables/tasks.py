@@ -9,6 +9,7 @@ from procrastinate import App, BaseRetryStrategy, RetryDecision
 from procrastinate.exceptions import JobAborted
 from procrastinate.jobs import Job
 
+from synctables.importer.apply.edits import fold_edits
 from synctables.importer.apply.work_schema import sweep_work_schema
 from synctables.jobs import (
     CLAIM_TASK,
@@ -71,6 +72,7 @@ def register_tasks(app: App, workshop: Workshop) -> None:
     async def sweep(timestamp: int) -> None:
         async with workshop.pool.connection() as connection:
             await forget_old_records(connection)
+            await fold_edits(connection)
         async with workshop.pool.connection() as connection:
             await sweep_work_schema(connection)
         await forget_old_jobs(app)

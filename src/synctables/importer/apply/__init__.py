@@ -24,7 +24,8 @@ from synctables.errors import (
 )
 from synctables.importer.apply.compare import compare
 from synctables.importer.apply.copying import OnRows
-from synctables.importer.apply.create import create
+from synctables.importer.apply.create import create_here
+from synctables.importer.apply.edits import clear_edits
 from synctables.importer.apply.model import Applied, Connection, Target
 from synctables.importer.model import TypedLayer
 
@@ -69,11 +70,13 @@ async def apply(
     if target.live is None:
         # The table is ours alone: what PostgreSQL itself stumbles over came out of the file.
         with coded_database_errors(), _otherwise(LoadError, (pg.InternalError_,)):
-            return await create(connection, layer, target, on_rows=on_rows)
+            return await create_here(connection, layer, target, on_rows=on_rows)
     # The table is the user's too: the rest is what they did to it, above all their triggers,
     # which can raise anything.
     with coded_database_errors(), _otherwise(CannotChangeTableError, (psycopg.Error,)):
-        return await compare(connection, layer, target, target.live, on_rows=on_rows)
+        applied = await compare(connection, layer, target, target.live, on_rows=on_rows)
+        await clear_edits(connection, applied.table.relation_oid)
+        return applied
 
 
 @contextmanager

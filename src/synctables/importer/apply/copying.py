@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import aclosing
+from typing import Any, TypeAlias
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pgpq import ArrowToPostgresBinaryEncoder
@@ -22,9 +24,10 @@ from synctables.importer.model import (
     TypedLayer,
 )
 
-BATCH_ROWS = 50_000
+BATCH_ROWS = 20_000
 
 OnRows = Callable[[int], None]
+_Encoded: TypeAlias = tuple[bytes, int]
 
 
 async def copy_rows(
@@ -35,28 +38,43 @@ async def copy_rows(
     number_column: str,
     is_frozen: bool,
     on_rows: OnRows,
-) -> int:
+) -> None:
     """COPY the layer's rows with their 1-based position in the file as ``number_column``.
 
-    ``is_frozen`` needs a table made in this very transaction (COPY's FREEZE). Returns the number
-    of rows. Raises `LoadError` when the file is not what its description says.
+    ``is_frozen`` needs a table made in this very transaction (COPY's FREEZE). Raises `LoadError`
+    when the file is not what its description says.
     """
     statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary{})").format(
         into,
         sql.SQL(", ").join(map(sql.Identifier, [number_column, *_physical_columns(layer)])),
         sql.SQL(", FREEZE") if is_frozen else sql.SQL(""),
     )
-    batches = encoded_batches(layer, number_column)
     copied = 0
-    async with connection.cursor() as cursor, cursor.copy(statement) as copy:
-        while (encoded := await asyncio.to_thread(next, batches, None)) is not None:
-            content, copied = encoded
+    async with (
+        connection.cursor() as cursor,
+        cursor.copy(statement) as copy,
+        aclosing(_ahead(encoded_batches(layer, number_column))) as batches,
+    ):
+        async for content, copied in batches:
             await copy.write(content)
             on_rows(copied)
-    return copied
+    if copied != layer.row_count:
+        raise LoadError(f"The typed file has {copied:,} rows, not {layer.row_count:,}.")
 
 
-def encoded_batches(layer: TypedLayer, number_column: str) -> Iterator[tuple[bytes, int]]:
+async def _ahead(batches: Iterator[_Encoded]) -> AsyncGenerator[_Encoded]:
+    """Each batch, while a thread encodes the next: the server need not wait for it."""
+    coming = asyncio.create_task(asyncio.to_thread(next, batches, None))
+    try:
+        while (encoded := await coming) is not None:
+            coming = asyncio.create_task(asyncio.to_thread(next, batches, None))
+            yield encoded
+    finally:
+        # A thread cannot be called off, and it reads a file that is removed after the run.
+        await asyncio.gather(coming, return_exceptions=True)
+
+
+def encoded_batches(layer: TypedLayer, number_column: str) -> Iterator[_Encoded]:
     """The COPY stream in pieces, each with the number of rows up to its end."""
     with pq.ParquetFile(layer.path) as file:
         schema = file.schema_arrow
@@ -69,7 +87,7 @@ def encoded_batches(layer: TypedLayer, number_column: str) -> Iterator[tuple[byt
         row_count = 0
         pending = encoder.write_header()
         for batch in file.iter_batches(batch_size=BATCH_ROWS):
-            numbers = pa.array(range(row_count + 1, row_count + 1 + batch.num_rows), pa.int64())
+            numbers = pa.array(np.arange(row_count + 1, row_count + 1 + batch.num_rows))
             row_count += batch.num_rows
             with_numbers = pa.RecordBatch.from_arrays([numbers, *batch.columns], schema=numbered)
             yield pending + encoder.write_batch(with_numbers), row_count

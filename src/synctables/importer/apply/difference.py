@@ -107,7 +107,7 @@ SELECT (SELECT count(*) FROM pg_temp.gone) AS gone,
 
 _WATCHERS = """
 SELECT 'trigger ' || tgname AS watcher FROM pg_trigger
-WHERE tgrelid = %(oid)s::oid AND NOT tgisinternal
+WHERE tgrelid = %(oid)s::oid AND NOT tgisinternal AND NOT starts_with(tgname, 'synctables_')
 UNION ALL
 SELECT 'rule ' || rulename FROM pg_rewrite WHERE ev_class = %(oid)s::oid AND rulename <> '_RETURN'
 UNION ALL

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from uuid import UUID
 
 from psycopg import AsyncConnection
@@ -38,3 +39,5 @@ class Applied:
     """The new contract: the layer's columns, then those that vanished from the file."""
     rows: RowCounts
     schema_changes: tuple[str, ...] = ()
+    census: Mapping[int, int] = field(default_factory=dict)
+    """Of a created table: the transaction that wrote its rows, and how many these are."""

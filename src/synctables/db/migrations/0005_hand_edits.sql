@@ -68,3 +68,12 @@ $$;
 REVOKE ALL ON FUNCTION webmercator, fill_webmercator, note_edit FROM PUBLIC;
 
 CREATE INDEX ON syncs (table_id);
+
+-- How many bytes an index had for each row of its table when it was built; one that has grown far
+-- beyond that by many refreshes is built anew.
+CREATE TABLE index_sizes (
+    index_oid     oid PRIMARY KEY,
+    table_id      uuid NOT NULL REFERENCES tables ON DELETE CASCADE,
+    bytes_per_row double precision NOT NULL
+);
+CREATE INDEX ON index_sizes (table_id);

@@ -9,6 +9,8 @@ from procrastinate import App, BaseRetryStrategy, RetryDecision
 from procrastinate.exceptions import JobAborted
 from procrastinate.jobs import Job
 
+from synctables.importer.apply.edits import fold_edits
+from synctables.importer.apply.work_schema import sweep_work_schema
 from synctables.jobs import (
     CLAIM_TASK,
     CLOCK_QUEUE,
@@ -58,13 +60,19 @@ def register_tasks(app: App, workshop: Workshop) -> None:
     @app.periodic(cron=EVERY_FIVE_SECONDS, queueing_lock=RECOVER_TASK)
     @app.task(name=RECOVER_TASK, queue=CLOCK_QUEUE)
     async def recover(timestamp: int) -> None:
-        await retry_stalled_jobs(app)
+        has_died = await retry_stalled_jobs(app) > 0
         async with workshop.pool.connection() as connection:
             await requeue_lost_runs(connection, app)
+        if has_died:
+            async with workshop.pool.connection() as connection:
+                await sweep_work_schema(connection)
 
     @app.periodic(cron=EVERY_HOUR, queueing_lock=SWEEP_TASK)
     @app.task(name=SWEEP_TASK, queue=CLOCK_QUEUE)
     async def sweep(timestamp: int) -> None:
         async with workshop.pool.connection() as connection:
             await forget_old_records(connection)
+            await fold_edits(connection)
+        async with workshop.pool.connection() as connection:
+            await sweep_work_schema(connection)
         await forget_old_jobs(app)

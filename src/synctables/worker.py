@@ -15,8 +15,10 @@ import structlog
 from procrastinate import App, PsycopgConnector
 from procrastinate.exceptions import ConnectorException
 
+from synctables.accounts.reader_privileges import find_surplus_privileges
 from synctables.datasources._http import create_http_session
 from synctables.db.pool import connection_options, create_pool
+from synctables.importer.apply.work_schema import sweep_work_schema
 from synctables.importer.model import Limits
 from synctables.importer.pipeline import Parts
 from synctables.importer.sandbox import SandboxLimits, Spare
@@ -62,6 +64,7 @@ async def _work(
         _open_workshop(settings, database_url, workspaces) as workshop,
         _open_queue(database_url, settings) as app,
     ):
+        await _look_after_the_last(workshop)
         register_tasks(app, workshop)
         queues = [
             asyncio.create_task(_serve_queue(app, RUN_QUEUE, concurrency=settings.run_concurrency)),
@@ -75,6 +78,20 @@ async def _work(
         for ended in await asyncio.gather(*queues, return_exceptions=True):
             if isinstance(ended, Exception):
                 raise ended
+
+
+async def _look_after_the_last(workshop: Workshop) -> None:
+    """Remove what dead workers left half made, and say where the server lets readers do more."""
+    async with workshop.pool.connection() as connection:
+        await sweep_work_schema(connection)
+    async with workshop.pool.connection() as connection:
+        for surplus in await find_surplus_privileges(connection):
+            log.warning(
+                "reader_may_do_more",
+                role=surplus.role,
+                what=surplus.words,
+                remedy=surplus.remedy,
+            )
 
 
 async def _serve_queue(app: App, queue: str, *, concurrency: int) -> None:

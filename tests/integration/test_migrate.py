@@ -15,6 +15,7 @@ from psycopg.rows import DictRow
 from psycopg_pool import AsyncConnectionPool
 
 from synctables.db.migrate import migrate
+from synctables.db.pool import connect
 from synctables.errors import ConfigurationError
 from synctables.localpg import LocalCluster
 
@@ -162,6 +163,26 @@ async def test_a_pool_speaks_with_our_session_settings(
             "zone": "UTC",
             "name": "tests",
         }
+
+
+async def test_a_server_is_told_to_notice_that_we_are_gone(
+    pool: AsyncConnectionPool[AsyncConnection[DictRow]], database_url: str
+) -> None:
+    async with (
+        pool.connection() as pooled,
+        await connect(database_url, application_name="x") as lone,
+    ):
+        for connection in (pooled, lone):
+            cursor = await connection.execute(
+                "SELECT current_setting('client_connection_check_interval') AS interval"
+            )
+            assert await cursor.fetchone() == {"interval": "5s"}
+            # On a unix socket they read as 0; that the session asked for them shows all the same.
+            cursor = await connection.execute(
+                "SELECT count(*) AS asked FROM pg_settings"
+                r" WHERE name LIKE 'tcp\_%' AND source = 'client'"
+            )
+            assert await cursor.fetchone() == {"asked": 4}
 
 
 async def test_a_pool_replaces_a_connection_that_died(

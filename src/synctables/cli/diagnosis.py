@@ -7,10 +7,14 @@ import tempfile
 from pathlib import Path
 
 import psycopg
+from psycopg import sql
 
+from synctables.accounts.reader_privileges import find_surplus_privileges
 from synctables.cli.client import Client
 from synctables.cli.local_access import read_local_access
 from synctables.cli.places import data_directory
+from synctables.db.pool import connect
+from synctables.db.pooler import has_transaction_pooler
 from synctables.errors import SynctablesError
 from synctables.importer.sandbox import Sandbox, SandboxLimits
 from synctables.importer.workspace import create_workspace
@@ -27,33 +31,121 @@ SELECT current_setting('server_version_num')::integer / 10000 AS major,
        (SELECT count(*) FROM pg_available_extensions WHERE name = 'postgis') AS available
 """
 
+_ROLE = """
+SELECT rolname, rolsuper, rolsuper OR rolcreaterole,
+       has_database_privilege(current_database(), 'CREATE')
+FROM pg_roles WHERE rolname = current_user
+"""
+
+_MAY_CREATE_POSTGIS = """
+SELECT bool_or(rolsuper OR version.trusted)
+FROM pg_roles, pg_available_extension_versions AS version
+WHERE rolname = current_user AND version.name = 'postgis'
+"""
+
+_ROLE_OF_ITS_OWN = (
+    "Triggers of users run with its rights. As an administrator, and then in the address: "
+    "CREATE ROLE synctables LOGIN CREATEROLE PASSWORD '…'; "
+    "CREATE DATABASE synctables OWNER synctables;"
+)
+
 
 def examine(settings: Settings) -> list[Finding]:
     """Look at everything a running service needs; changes nothing."""
     machine = diagnose(settings)
     if settings.database_url:
         machine = [item for item in machine if item.subject != "PostgreSQL"]
-        machine.insert(0, _external_database(settings.database_url))
+        machine[:0] = _external_database(settings.database_url)
     return [*machine, _sandbox(), _assets(), _server(settings)]
 
 
-def _external_database(url: str) -> Finding:
+def _external_database(url: str) -> list[Finding]:
     try:
         with psycopg.connect(url, connect_timeout=5) as connection:
-            row = connection.execute(_DATABASE).fetchone()
+            found = [_server_version(connection), _role(connection)]
+        found.append(_connection(url))
+        found += asyncio.run(_readers(url))
     except psycopg.Error as error:
-        return _missing(
-            "database", f"not reachable: {error}", "Correct SYNCTABLES_DATABASE_URL, or unset it."
+        return [
+            _missing(
+                "database",
+                f"not reachable: {error}",
+                "Correct SYNCTABLES_DATABASE_URL, or unset it.",
+            )
+        ]
+    return found
+
+
+def _role(connection: psycopg.Connection) -> Finding:
+    """Triggers of users run with the writer's rights: these must be no more than it needs."""
+    row = connection.execute(_ROLE).fetchone()
+    name, is_superuser, may_create_roles, may_create_schemas = row or ("", True, False, False)
+    if is_superuser:
+        return _missing("database role", f"{name} is a superuser", _ROLE_OF_ITS_OWN)
+    role = sql.Identifier(name).as_string(connection)
+    database = sql.Identifier(connection.info.dbname).as_string(connection)
+    remedies = " ".join(
+        remedy
+        for is_due, remedy in (
+            (not may_create_roles, f"ALTER ROLE {role} CREATEROLE;"),
+            (not may_create_schemas, f"GRANT CREATE ON DATABASE {database} TO {role};"),
         )
-    major, postgis, available = row or (0, None, 0)
+        if is_due
+    )
+    if remedies:
+        return _missing(
+            "database role", f"{name} may do too little", f"As an administrator: {remedies}"
+        )
+    return Finding("database role", ok=True, detail=f"{name}, may create roles and schemas")
+
+
+def _connection(url: str) -> Finding:
+    if has_transaction_pooler(url):
+        return _missing(
+            "connection",
+            "through a pooler in transaction mode",
+            "Connect directly to PostgreSQL, or set the pooler to session mode.",
+        )
+    return Finding("connection", ok=True, detail="every session is one of its own")
+
+
+async def _readers(url: str) -> list[Finding]:
+    async with await connect(url, application_name="synctables doctor") as connection:
+        cursor = await connection.execute("SELECT to_regclass('synctables.accounts') AS accounts")
+        row = await cursor.fetchone()
+        if row is None or row["accounts"] is None:
+            return []  # nothing of ours is there yet
+        found = await find_surplus_privileges(connection)
+    if not found:
+        return [Finding("readers", ok=True, detail="may read, and nothing else")]
+    return [
+        Finding(
+            "readers",
+            ok=True,
+            detail=f"{surplus.role} {surplus.words}",
+            remedy=f"As an administrator: {surplus.remedy};",
+        )
+        for surplus in found
+    ]
+
+
+def _server_version(connection: psycopg.Connection) -> Finding:
+    major, postgis, available = connection.execute(_DATABASE).fetchone() or (0, None, 0)
     detail = f"PostgreSQL {major}, PostGIS {postgis or 'not created yet'}"
     if major < OLDEST_POSTGRESQL:
         return _missing("database", detail, f"PostgreSQL {OLDEST_POSTGRESQL} or later is needed.")
     if postgis is None and not available:
         return _missing("database", detail, "Install PostGIS on the database server.")
+    if postgis is None and not _may_create_postgis(connection):
+        return _missing("database", detail, "As an administrator: CREATE EXTENSION postgis;")
     if postgis is not None and _version(postgis) < OLDEST_POSTGIS:
         return _missing("database", detail, "PostGIS 3.2 or later is needed.")
     return Finding("database", ok=True, detail=detail)
+
+
+def _may_create_postgis(connection: psycopg.Connection) -> bool:
+    row = connection.execute(_MAY_CREATE_POSTGIS).fetchone()
+    return bool(row and row[0])
 
 
 def _version(text: str) -> tuple[int, ...]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
-from psycopg import AsyncConnection, OperationalError
+from psycopg import AsyncConnection, OperationalError, errors
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout, TooManyRequests
 
@@ -15,7 +16,15 @@ _SESSION = {
     "search_path": "synctables,public",
     "TimeZone": "UTC",
     "idle_in_transaction_session_timeout": "600000",  # ms; a hung caller must not block VACUUM
+    # What the server needs to notice within two minutes that our machine is gone, and to free the
+    # locks; where the server's system lacks one of them, or on a unix socket, it is ignored.
+    "tcp_keepalives_idle": "60",
+    "tcp_keepalives_interval": "15",
+    "tcp_keepalives_count": "4",
+    "tcp_user_timeout": "120000",  # ms
 }
+CLIENT_CHECK_INTERVAL = "5s"
+"""How often a server looks, during a long statement, whether its client is still there."""
 
 
 def connection_options(application_name: str) -> dict[str, Any]:
@@ -32,15 +41,31 @@ def connection_options(application_name: str) -> dict[str, Any]:
         "keepalives_idle": 60,
         "keepalives_interval": 15,
         "keepalives_count": 4,
+        "tcp_user_timeout": 120_000,
         "connect_timeout": 10,
     }
 
 
 async def connect(database_url: str, *, application_name: str) -> AsyncConnection[DictRow]:
     """One connection outside any pool, for a listener or a long transaction."""
-    return await AsyncConnection.connect(
+    connection = await AsyncConnection.connect(
         database_url, row_factory=dict_row, **connection_options(application_name)
     )
+    await watch_client(connection)
+    return connection
+
+
+async def watch_client(connection: AsyncConnection[DictRow]) -> None:
+    """Have the server end a statement of this session when our process is gone.
+
+    Not every system can tell a server so. There the setting is refused, and the statement of a dead
+    process goes on to its end.
+    """
+    with suppress(errors.InvalidParameterValue):
+        async with connection.transaction():
+            await connection.execute(
+                f"SET client_connection_check_interval = '{CLIENT_CHECK_INTERVAL}'"
+            )
 
 
 def create_pool(
@@ -57,6 +82,7 @@ def create_pool(
         # with the default of 300 s a pool may sleep for minutes after the database came back.
         reconnect_timeout=10,
         name=application_name,
+        configure=watch_client,
         check=AsyncConnectionPool.check_connection,
         open=False,
     )

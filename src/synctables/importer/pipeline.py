@@ -169,7 +169,11 @@ async def run_pipeline(
             )
 
     async with during(Stage.PUBLISH), parts.pool.connection() as connection:
-        await publish(connection, tuple(a.table for a in applied if a.rows.changed))
+        changed = tuple(one.table for one in applied if one.rows.changed)
+        if order.live is None:
+            await publish(connection, created=changed)
+        else:
+            await publish(connection, refreshed=changed)
 
 
 def _targets(order: Order, layers: Layers) -> list[Target]:

@@ -42,6 +42,14 @@ SERVER_SETTINGS = {
     "client_connection_check_interval": "5s",  # a dead worker's statement gives up its locks
 }
 
+# An account's reader may read and nothing else; what everybody may do by default is taken away as
+# far as a superuser can (refresh.md 22). accounts/reader_privileges.py looks whether it worked.
+_KEEP_READERS_OUT = "REVOKE ALL ON DATABASE postgres, template1 FROM PUBLIC"
+_KEEP_READERS_TO_READING = """
+REVOKE CREATE ON SCHEMA public FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION lo_creat(integer), lo_create(oid), lo_from_bytea(oid, bytea) FROM PUBLIC
+"""
+
 _SETTINGS_FILE = "synctables.conf"
 _SMALLEST_DEV_SHM_BYTES = 1_000_000_000
 
@@ -92,13 +100,19 @@ def create_database(
             connection.execute(
                 sql.SQL("CREATE DATABASE {0} OWNER {0}").format(sql.Identifier(OWNER))
             )
+        connection.execute(_KEEP_READERS_OUT.encode())
     with psycopg.connect(superuser_url_in_database, autocommit=True) as connection:
         prepare_database(connection)
 
 
 def prepare_database(connection: psycopg.Connection) -> None:
     """PostGIS in ``public``, up to date with the installed package; nobody else creates there."""
-    connection.execute("REVOKE CREATE ON SCHEMA public FROM PUBLIC")
+    connection.execute(_KEEP_READERS_TO_READING.encode())
+    connection.execute(
+        sql.SQL("REVOKE TEMPORARY ON DATABASE {} FROM PUBLIC").format(
+            sql.Identifier(connection.info.dbname)
+        )
+    )
     try:
         connection.execute("CREATE EXTENSION IF NOT EXISTS postgis SCHEMA public")
     except psycopg.OperationalError as error:  # its package is broken, or a library of it missing

@@ -32,9 +32,13 @@ Connection = AsyncConnection[DictRow]
 _CONTRACT: TypeAdapter[tuple[Column, ...]] = TypeAdapter(tuple[Column, ...])
 _OPTIONS: TypeAdapter[SyncOptions] = TypeAdapter(SyncOptions)
 
-# The name that clients see follows the table when somebody renames it.
+# The name that clients see follows the table when somebody renames it. An edit by hand shows at
+# once, not only when the next refresh has kept it with the sync.
 _SELECT_SYNC = """
-SELECT syncs.*, coalesce(class.relname, syncs.name) AS current_name
+SELECT syncs.*, coalesce(class.relname, syncs.name) AS current_name,
+       greatest(syncs.modified_at,
+                (SELECT max(at) FROM edits WHERE edits.relation_oid = tables.relation_oid))
+           AS edited_at
 FROM syncs
 LEFT JOIN tables ON tables.id = syncs.table_id
 LEFT JOIN pg_class AS class ON class.oid = tables.relation_oid
@@ -325,13 +329,13 @@ def _sync(row: DictRow) -> Sync:
     )
     plain = (
         "id account_id table_id url service_name service_item_id created_at updated_at run_at"
-        " ran_at attempted_at modified_at retried_times log_id error_code error_message reads_anew"
-        " followed_layer"
-        " visualization_id from_external_source"
+        " ran_at attempted_at retried_times log_id error_code error_message reads_anew"
+        " followed_layer visualization_id from_external_source"
     )
     return Sync(
         **{name: row[name] for name in plain.split()},
         name=row["current_name"],
+        modified_at=row["edited_at"],
         state=SyncState(row["state"]),
         options=options,
         version=version,

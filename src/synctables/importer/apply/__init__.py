@@ -26,7 +26,7 @@ from synctables.errors import (
     TooManyColumnsError,
 )
 from synctables.importer.apply.copying import OnRows
-from synctables.importer.apply.create import create_all
+from synctables.importer.apply.first_import import first_import
 from synctables.importer.apply.model import Applied, Connection, Target
 from synctables.importer.apply.refresh import refresh
 from synctables.importer.apply.work import Record, Work
@@ -82,7 +82,7 @@ async def apply(
     if target.live is None:
         # The tables are ours alone: what PostgreSQL itself stumbles over came out of the file.
         with coded_database_errors(), _otherwise(LoadError, (pg.InternalError_,)):
-            return await create_all(pool, layers, scratch=scratch, on_rows=on_rows, record=record)
+            return await first_import(pool, layers, scratch=scratch, on_rows=on_rows, record=record)
     assert not others  # noqa: S101 - a sync follows one layer
     work = Work(
         pool=pool,

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import aclosing
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -27,9 +28,10 @@ from synctables.importer.model import (
     TypedLayer,
 )
 
-BATCH_ROWS = 50_000
+BATCH_ROWS = 20_000
 
 OnRows = Callable[[int], None]
+_Encoded: TypeAlias = tuple[bytes, int]
 
 
 async def copy_rows(
@@ -42,14 +44,14 @@ async def copy_rows(
     on_rows: OnRows,
     numbers: NDArray[np.int64] | None = None,
     beside: Path | None = None,
-) -> int:
+) -> None:
     """COPY the layer's rows with their 1-based position in the file as ``number_column``.
 
     ``numbers`` go there instead where they are given, one for each row. ``beside`` is a Parquet
     file of as many rows: further columns, each value in PostgreSQL's binary form.
 
-    ``is_frozen`` needs a table made in this very transaction (COPY's FREEZE). Returns the number
-    of rows. Raises `LoadError` when the file is not what its description says.
+    ``is_frozen`` needs a table made in this very transaction (COPY's FREEZE). Raises `LoadError`
+    when the file is not what its description says.
     """
     further = pq.read_schema(beside).names if beside else []
     statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary{})").format(
@@ -59,14 +61,31 @@ async def copy_rows(
         ),
         sql.SQL(", FREEZE") if is_frozen else sql.SQL(""),
     )
-    batches = encoded_batches(layer, number_column, numbers=numbers, beside=beside)
     copied = 0
-    async with connection.cursor() as cursor, cursor.copy(statement) as copy:
-        while (encoded := await asyncio.to_thread(next, batches, None)) is not None:
-            content, copied = encoded
+    async with (
+        connection.cursor() as cursor,
+        cursor.copy(statement) as copy,
+        aclosing(
+            _ahead(encoded_batches(layer, number_column, numbers=numbers, beside=beside))
+        ) as batches,
+    ):
+        async for content, copied in batches:
             await copy.write(content)
             on_rows(copied)
-    return copied
+    if copied != layer.row_count:
+        raise LoadError(f"The typed file has {copied:,} rows, not {layer.row_count:,}.")
+
+
+async def _ahead(batches: Iterator[_Encoded]) -> AsyncGenerator[_Encoded]:
+    """Each batch, while a thread encodes the next: the server need not wait for it."""
+    coming = asyncio.create_task(asyncio.to_thread(next, batches, None))
+    try:
+        while (encoded := await coming) is not None:
+            coming = asyncio.create_task(asyncio.to_thread(next, batches, None))
+            yield encoded
+    finally:
+        # A thread cannot be called off, and it reads a file that is removed after the run.
+        await asyncio.gather(coming, return_exceptions=True)
 
 
 def encoded_batches(
@@ -75,7 +94,7 @@ def encoded_batches(
     *,
     numbers: NDArray[np.int64] | None = None,
     beside: Path | None = None,
-) -> Iterator[tuple[bytes, int]]:
+) -> Iterator[_Encoded]:
     """The COPY stream in pieces, each with the number of rows up to its end."""
     with pq.ParquetFile(layer.path) as file:
         sent = _physical_columns(layer)

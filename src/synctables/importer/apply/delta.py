@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from synctables.catalog.tables import update_table
+from synctables.importer.apply.edits import clear_edits
 from synctables.importer.apply.model import Applied, Connection, Way
 from synctables.importer.apply.pairing import Pairs
 from synctables.importer.apply.remember import remember_all, remember_changes, remember_state
@@ -32,6 +33,7 @@ async def delta(
     )
     live = replace(judged.seen.live, row_count=work.layer.row_count)
     await update_table(connection, live)
+    await clear_edits(connection, live.relation_oid)
     state = judged.seen.state
     await remember_state(
         connection,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from uuid import UUID
 
@@ -50,3 +51,5 @@ class Applied:
     rows: RowCounts
     way: Way
     schema_changes: tuple[str, ...] = ()
+    census: Mapping[int, int] = field(default_factory=dict)
+    """Of a created table: the transaction that wrote its rows, and how many these are."""

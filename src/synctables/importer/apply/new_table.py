@@ -10,6 +10,7 @@ import numpy as np
 from synctables.catalog.tables import Table, update_table
 from synctables.importer.apply.census import Census
 from synctables.importer.apply.columns import next_free_id
+from synctables.importer.apply.edits import clear_edits
 from synctables.importer.apply.model import Applied, Connection, Way
 from synctables.importer.apply.remember import remember_all, remember_state
 from synctables.importer.apply.rewrite import rewrite
@@ -65,6 +66,7 @@ async def put_in_place(work: Work, new: NewTable) -> Applied:
 
     async def finish(connection: Connection, table: Table, census: Census) -> None:
         made = replace(table, row_count=work.layer.row_count)
+        await clear_edits(connection, new.live.relation_oid)
         await update_table(connection, made)
         await remember_state(
             connection,

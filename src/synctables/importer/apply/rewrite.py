@@ -121,7 +121,7 @@ async def _fill(
                 await fetch_own_values(connection, plan.shape, own, ids, beside)
         async with connection.transaction():
             await _create(connection, plan, work, columns)
-            row_count = await copy_rows(
+            await copy_rows(
                 connection,
                 layer,
                 into=work.table,
@@ -137,7 +137,7 @@ async def _fill(
                         work.table, sql.SQL(", ").join([sql.SQL(check) for check in plan.checks])
                     )
                 )
-            return {await own_xid(connection): row_count} if row_count else {}
+            return {await own_xid(connection): layer.row_count} if layer.row_count else {}
     finally:
         if beside:
             beside.unlink(missing_ok=True)

@@ -143,8 +143,19 @@ async def find_changes(
     await connection.execute("ANALYZE pg_temp.changes")
 
 
-_MARK = "CASE WHEN record_image_ne(ROW(stored.{0}), ROW(new.{0})) THEN '1' ELSE '0' END"
+_MARK = "CASE WHEN record_image_ne(ROW({stored}), ROW({new})) THEN '1' ELSE '0' END"
+_SHAPES = (GEOMETRY_COLUMN, WEBMERCATOR_COLUMN)
 
 
 def _mask(names: Sequence[str]) -> sql.Composed:
-    return sql.SQL(" || ").join([sql.SQL(_MARK).format(sql.Identifier(name)) for name in names])
+    return sql.SQL(" || ").join(
+        [_mark((name,) if name not in _SHAPES else _SHAPES) for name in names]
+    )
+
+
+def _mark(names: Sequence[str]) -> sql.Composed:
+    """1 if one of these columns differs: a shape and its projection are written together."""
+    return sql.SQL(_MARK).format(
+        stored=sql.SQL(", ").join([sql.Identifier("stored", name) for name in names]),
+        new=sql.SQL(", ").join([sql.Identifier("new", name) for name in names]),
+    )

@@ -1,0 +1,278 @@
+"""What is measured: each case makes its files, lets the contestants take turns, and cleans up."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pyarrow as pa
+
+from comparison import files, rows
+from comparison.bench import Bench
+from comparison.contestants import Contestant
+from comparison.editions import Edition, write_edition
+from comparison.measuring import Measurement, compare_imports, compare_refreshes
+from comparison.ours import Ours
+from comparison.peers.by_hand import DropAndReload, Floor, TruncateAndCopy
+from comparison.peers.dlthub import Dlthub
+from comparison.peers.ogr2ogr import Ogr2ogr
+from comparison.peers.sha256sum import Sha256sum
+from comparison.readers import Reading, read_during
+
+PACKAGES = Path(__file__).resolve().parents[2] / "node_modules"
+
+SMALL_ROW_COUNT = 1000
+SHARES = {"1 %": 0.01, "0.1 %": 0.001, "10 %": 0.1}
+REWRITTEN_SHARE = 0.3
+"""More than apply takes for a delta."""
+
+READER_REST_SECONDS = 5.0
+
+
+@dataclass
+class Findings:
+    """Everything that a run of the benchmark found."""
+
+    measurements: list[Measurement] = field(default_factory=list)
+    readings: list[Reading] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """One case as it is asked for."""
+
+    bench: Bench
+    folder: Path
+    rows: int
+    runs: int
+    findings: Findings
+
+    def write(
+        self,
+        version: pa.Table,
+        name: str,
+        writer: files.Writer,
+        *,
+        coordinates: tuple[str, str] | None = ("lon", "lat"),
+        before: pa.Table | None = None,
+    ) -> Edition:
+        path = self.folder / name
+        return write_edition(version, path, write=writer, coordinates=coordinates, before=before)
+
+    def imports(self, contestants: Sequence[Contestant], edition: Edition, *, case: str) -> None:
+        self.findings.measurements += compare_imports(
+            self.bench, contestants, edition, case=case, runs=self.runs
+        )
+
+    def refreshes(
+        self, contestants: Sequence[Contestant], editions: tuple[Edition, Edition], *, case: str
+    ) -> list[Measurement]:
+        found = compare_refreshes(self.bench, contestants, editions, case=case, runs=self.runs)
+        self.findings.measurements += found
+        return found
+
+
+@contextmanager
+def plan_case(bench: Bench, findings: Findings, *, rows: int, runs: int) -> Iterator[Plan]:
+    """A folder for the files of one case, removed after it."""
+    folder = bench.folder / "files"
+    folder.mkdir()
+    try:
+        yield Plan(bench=bench, folder=folder, rows=rows, runs=runs, findings=findings)
+    finally:
+        shutil.rmtree(folder)
+
+
+def import_csv(plan: Plan) -> None:
+    edition = plan.write(rows.make_points(plan.rows), "points.csv", files.write_csv)
+    bench = plan.bench
+    floors = [Floor(bench, label=f"floor{count}", connection_count=count) for count in (1, 2)]
+    floors[0].prepare(edition)
+    ogr2ogr = Ogr2ogr(bench, label="ogr2ogr")
+    by_hand = DropAndReload(bench, label="by_hand")
+    plan.imports([Ours(bench, label="points"), ogr2ogr, by_hand, *floors], edition, case="csv")
+
+
+def import_airports(plan: Plan) -> None:
+    version = rows.read_airports(PACKAGES, plan.rows // 4)
+    places = ("longitude", "latitude")
+    edition = plan.write(version, "airports.csv", files.write_csv, coordinates=places)
+    _import_with_ogr2ogr(plan, edition, case="airports")
+
+
+def import_geojson(plan: Plan) -> None:
+    version = rows.with_points(rows.make_points(plan.rows // 2))
+    edition = plan.write(version, "points.geojson", files.write_geojson)
+    _import_with_ogr2ogr(plan, edition, case="geojson")
+
+
+def import_shapefile(plan: Plan) -> None:
+    edition = plan.write(rows.make_polygons(plan.rows // 4), "polygons.zip", files.write_shapefile)
+    _import_with_ogr2ogr(plan, edition, case="shapefile")
+
+
+def import_xlsx(plan: Plan) -> None:
+    edition = plan.write(rows.make_points(plan.rows // 10), "points.xlsx", files.write_xlsx)
+    _import_with_ogr2ogr(plan, edition, case="xlsx")
+
+
+def import_small(plan: Plan) -> None:
+    edition = plan.write(rows.make_points(SMALL_ROW_COUNT), "small.csv", files.write_csv)
+    _import_with_ogr2ogr(plan, edition, case="small")
+
+
+def refresh(plan: Plan) -> None:
+    """1 % of the rows changed, against everybody; other shares and the rewrite by us alone."""
+    base = rows.make_points(plan.rows)
+    first = plan.write(base, "first.csv", files.write_csv)
+    bench = plan.bench
+    ours = Ours(bench, label="points")
+    peers: list[Contestant] = [
+        Ogr2ogr(bench, label="ogr2ogr"),
+        DropAndReload(bench, label="by_hand"),
+        TruncateAndCopy(bench, label="truncate"),
+        Dlthub(bench, label="dlt_replace", disposition="replace"),
+        Dlthub(bench, label="dlt_merge", disposition="merge"),
+    ]
+    for contestant in (ours, *peers):
+        contestant.create(first)
+    for name, share in SHARES.items():
+        others = peers if name == "1 %" else []
+        _refresh_share(plan, ours, base, first, case=f"refresh {name}", share=share, others=others)
+        for peer in others:
+            peer.drop()
+    _rewrite(plan, ours, base, first, case="rewrite")
+    ours.drop()
+
+
+def refresh_wal(plan: Plan) -> None:
+    """The same by us alone, on a cluster that writes the whole log (``wal_level = replica``)."""
+    base = rows.make_points(plan.rows)
+    first = plan.write(base, "first.csv", files.write_csv)
+    ours = Ours(plan.bench, label="points")
+    ours.create(first)
+    for name, share in SHARES.items():
+        _refresh_share(plan, ours, base, first, case=f"wal {name}", share=share, others=[])
+    _rewrite(plan, ours, base, first, case="wal rewrite")
+    ours.drop()
+
+
+def refresh_equal(plan: Plan) -> None:
+    """The file is fetched again, because its server says that it is new, and is the same."""
+    edition = plan.write(rows.make_points(plan.rows), "points.csv", files.write_csv)
+    ours = Ours(plan.bench, label="points")
+    ours.create(edition)
+    plan.refreshes([ours, Sha256sum()], (edition, edition), case="equal")
+    ours.drop()
+
+
+def read_meanwhile(plan: Plan) -> None:
+    """Readers beside nothing, a create of another table, deltas, and rewrites."""
+    base = rows.make_points(plan.rows)
+    first = plan.write(base, "first.csv", files.write_csv)
+    changed = {
+        "delta 1 %": rows.change(base, SHARES["1 %"]),
+        "rewrite": rows.change(base, REWRITTEN_SHARE),
+    }
+    if not _can_rewrite(plan, "readers during a rewrite"):
+        del changed["rewrite"]
+    ours = Ours(plan.bench, label="points")
+    ours.create(first)
+    _read(plan, ours, lambda: time.sleep(READER_REST_SECONDS), case="nothing", others=set())
+    other = Ours(plan.bench, label="others")
+    _read(plan, ours, lambda: other.create(first), case="create", others=set())
+    other.drop()
+    for name, version in changed.items():
+        second = plan.write(version, f"{name.split()[0]}.csv", files.write_csv)
+        work = _back_and_forth(ours, (first, second), times=plan.runs + plan.runs % 2)
+        _read(plan, ours, work, case=name, others={second.row_count})
+    ours.drop()
+
+
+CASES: dict[str, Callable[[Plan], None]] = {
+    "csv": import_csv,
+    "airports": import_airports,
+    "geojson": import_geojson,
+    "shapefile": import_shapefile,
+    "xlsx": import_xlsx,
+    "small": import_small,
+    "refresh": refresh,
+    "equal": refresh_equal,
+    "readers": read_meanwhile,
+    "wal": refresh_wal,
+}
+
+SERVER_SETTINGS = {"wal": {"wal_level": "replica", "max_wal_senders": "10"}}
+"""Cases that want a cluster other than the product's own."""
+
+
+def _import_with_ogr2ogr(plan: Plan, edition: Edition, *, case: str) -> None:
+    ours = Ours(plan.bench, label=case)
+    plan.imports([ours, Ogr2ogr(plan.bench, label="ogr2ogr")], edition, case=case)
+
+
+def _refresh_share(
+    plan: Plan,
+    ours: Ours,
+    base: pa.Table,
+    first: Edition,
+    *,
+    case: str,
+    share: float,
+    others: Sequence[Contestant],
+) -> list[Measurement]:
+    """Our table holds the first edition before and after."""
+    version = rows.change(base, share)
+    second = plan.write(version, "second.csv", files.write_csv, before=base)
+    found = plan.refreshes([ours, *others], (first, second), case=case)
+    if plan.runs % 2:
+        ours.refresh(first)
+    second.path.unlink()
+    return found
+
+
+def _rewrite(plan: Plan, ours: Ours, base: pa.Table, first: Edition, *, case: str) -> None:
+    """So many rows changed that the whole table is written; only if it really is another one."""
+    if not _can_rewrite(plan, case):
+        return
+    node = ours.file_node()
+    found = _refresh_share(plan, ours, base, first, case=case, share=REWRITTEN_SHARE, others=[])
+    if ours.file_node() == node:
+        plan.findings.left_out.append(f"{case}: apply changed the table in place")
+        plan.findings.measurements = [one for one in plan.findings.measurements if one not in found]
+
+
+def _can_rewrite(plan: Plan, case: str) -> bool:
+    if importlib.util.find_spec("synctables.importer.apply.rewrite"):
+        return True
+    plan.findings.left_out.append(f"{case}: this version has no rewrite")
+    return False
+
+
+def _read(
+    plan: Plan, ours: Ours, work: Callable[[], object], *, case: str, others: set[int]
+) -> None:
+    plan.bench.settle()
+    plan.findings.readings += read_during(
+        plan.bench,
+        work,
+        case=case,
+        table=ours.table.as_string(),
+        row_counts={plan.rows, *others},
+    )
+
+
+def _back_and_forth(
+    ours: Ours, editions: tuple[Edition, Edition], *, times: int
+) -> Callable[[], None]:
+    def work() -> None:
+        for number in range(times):
+            ours.refresh(editions[(number + 1) % 2])
+
+    return work

@@ -17,13 +17,28 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "benchmarks"), str(ROOT / "scripts")]
 
-from comparison.bench import Bench, open_bench  # noqa: E402  # found by the line above
+import psycopg  # noqa: E402  # as all that follows: found by the line above
+
+from comparison.bench import Bench, open_bench  # noqa: E402
 from comparison.cases import CASES, SERVER_SETTINGS, Findings, plan_case  # noqa: E402
+from comparison.digests import UnequalTableError  # noqa: E402
 from comparison.machine import describe_machine, describe_run  # noqa: E402
-from comparison.ours import Ours  # noqa: E402
+from comparison.ours import Ours, RunFailedError  # noqa: E402
 from comparison.peers.dlthub import PYTHON  # noqa: E402
+from comparison.readers import WrongReadError  # noqa: E402
 from comparison.table import write_page  # noqa: E402
 from comparison.targets import NOT_MEASURED, judge  # noqa: E402
+from demonstration.service import ServiceError  # noqa: E402
+
+FAILURES = (
+    ServiceError,
+    RunFailedError,
+    UnequalTableError,
+    WrongReadError,
+    subprocess.SubprocessError,
+    psycopg.Error,
+)
+"""What may end one case and lets the others go on."""
 
 FEWEST_ROWS = 10_000
 """Of fewer, a tenth of them in a spreadsheet would be no measurement."""
@@ -33,16 +48,18 @@ def main() -> int:
     """Returns the exit code: 0 where everything asked for was measured."""
     asked = _parse_arguments()
     findings = Findings()
-    run = describe_run()
-    machine: dict[str, str] = {}
+    facts: dict[str, dict[str, str]] = {"run": describe_run(), "machine": {}}
+    has_failed = False
     for server_settings, names in _by_server(asked.only):
         with open_bench(asked.work_dir, server_settings=server_settings) as bench:
-            machine = machine or describe_machine(bench)
+            facts["machine"] = facts["machine"] or describe_machine(bench)
             _warm_up(bench)
             for name in names:
-                _run_case(bench, findings, name, rows=asked.rows, runs=asked.runs)
-    _write_results(findings, run=run, machine=machine, into=asked.into)
-    return 0
+                has_failed |= not _try_case(bench, findings, name, rows=asked.rows, runs=asked.runs)
+                # After each: hours of measuring are not lost to whatever comes next.
+                _write_results(findings, facts, into=asked.into)
+    _say((asked.into / "results.md").read_text(encoding="utf-8"))
+    return 1 if has_failed else 0
 
 
 def _parse_arguments() -> argparse.Namespace:
@@ -51,7 +68,9 @@ def _parse_arguments() -> argparse.Namespace:
     parser.add_argument("--runs", type=int, default=5, help="of everybody who is not slow")
     parser.add_argument("--only", type=_names, default=list(CASES), help=", ".join(CASES))
     parser.add_argument("--into", type=Path, default=ROOT / "benchmarks/results")
-    parser.add_argument("--work-dir", type=Path, help="on a real disk, with room for 10 GB")
+    parser.add_argument(
+        "--work-dir", type=Path, default=Path("/var/tmp"), help="on a disk, with room for 10 GB"
+    )
     asked = parser.parse_args()
     if asked.rows < FEWEST_ROWS or asked.runs < 1:
         parser.error(f"--rows is at least {FEWEST_ROWS}, --runs at least 1")
@@ -79,6 +98,17 @@ def _warm_up(bench: Bench) -> None:
         CASES["small"](plan)
 
 
+def _try_case(bench: Bench, findings: Findings, name: str, *, rows: int, runs: int) -> bool:
+    """True where the case was measured; else the results say why not."""
+    try:
+        _run_case(bench, findings, name, rows=rows, runs=runs)
+    except FAILURES as error:
+        findings.left_out.append(f"{name}: {type(error).__name__}: {' '.join(str(error).split())}")
+        _say(f"FAILED {findings.left_out[-1]}")
+        return False
+    return True
+
+
 def _run_case(bench: Bench, findings: Findings, name: str, *, rows: int, runs: int) -> None:
     began_at = time.monotonic()
     count = len(findings.measurements)
@@ -93,14 +123,11 @@ def _run_case(bench: Bench, findings: Findings, name: str, *, rows: int, runs: i
     _say(f"{name}: {time.monotonic() - began_at:.0f} s in all")
 
 
-def _write_results(
-    findings: Findings, *, run: dict[str, str], machine: dict[str, str], into: Path
-) -> None:
+def _write_results(findings: Findings, facts: dict[str, dict[str, str]], *, into: Path) -> None:
     into.mkdir(parents=True, exist_ok=True)
     verdicts = judge(findings.measurements, findings.readings)
     results = {
-        "run": run,
-        "machine": machine,
+        **facts,
         "targets": [asdict(one) for one in verdicts],
         "measurements": [one.as_json() for one in findings.measurements],
         "readings": [asdict(one) for one in findings.readings],
@@ -108,12 +135,11 @@ def _write_results(
     }
     path = into / "results.json"
     path.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    page = write_page(findings, verdicts, run=run, machine=machine)
+    page = write_page(findings, verdicts, run=facts["run"], machine=facts["machine"])
     (into / "results.md").write_text(page, encoding="utf-8")
     if findings.measurements:
         plot = Path(__file__).with_name("plot.py")
         subprocess.run([str(PYTHON), str(plot), str(path), str(into / "plot.png")], check=True)
-    _say(page)
 
 
 def _say(line: str) -> None:

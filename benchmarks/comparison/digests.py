@@ -31,6 +31,15 @@ _IS_WRONG = """the_geom IS NULL OR the_geom_webmercator IS NULL
     OR ST_SRID(the_geom) <> 4326 OR ST_SRID(the_geom_webmercator) <> 3857
     OR abs(ST_XMin(the_geom_webmercator) - radians(ST_XMin(the_geom)) * 6378137) > 0.01"""
 
+# Valid ones only: one that is still being built is of no use to a query.
+_INDEXES = """
+    SELECT count(*) FILTER (WHERE indisprimary), count(*) FILTER (WHERE amname = 'gist')
+    FROM pg_index
+    JOIN pg_class ON pg_class.oid = indexrelid JOIN pg_am ON pg_am.oid = relam
+    WHERE indrelid = %s::regclass AND indisvalid"""
+_INDEXES_WANTED = (1, 2)
+"""The primary key, and a spatial index on each geometry."""
+
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
 
 
@@ -78,7 +87,11 @@ def digest_of(version: pa.Table, *, coordinates: tuple[str, str] | None = ("lon"
 
 
 def check(connection: psycopg.Connection[Any], table: sql.Identifier, expected: Digest) -> None:
-    """Raises `UnequalTableError` unless the table equals the version."""
+    """Raises `UnequalTableError` unless the table equals the version and has its indexes."""
+    if expected.has_shapes:
+        found = connection.execute(_INDEXES, [table.as_string()]).fetchone()
+        if found != _INDEXES_WANTED:
+            raise UnequalTableError(f"{table.as_string()}: an index is missing")
     parts = [_postgresql_text(name, kind) for name, kind in expected.fields]
     is_wrong = "false"
     if expected.has_shapes:

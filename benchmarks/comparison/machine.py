@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import subprocess
 import sys
@@ -44,6 +45,7 @@ def describe_machine(bench: Bench) -> dict[str, str]:
         "SELECT current_setting('server_version'), postgis_lib_version()"
     ).fetchone() or ("", "")
     return {
+        "load before": f"{os.getloadavg()[0]:.2f}",
         "cores": str(psutil.cpu_count()),
         "processor": _processor(),
         "memory": f"{psutil.virtual_memory().total / 2**30:.0f} GiB",

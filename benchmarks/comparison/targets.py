@@ -34,8 +34,10 @@ class Target:
         return f"≤ {self.at_most:g}×"
 
 
-def _versus(case: str, peer: str, **wanted: float) -> Target:
-    return Target(case=case, peer=peer, peer_case=case, **wanted)  # type: ignore[arg-type]
+def _versus(
+    case: str, peer: str, *, times_faster: float | None = None, at_most: float | None = None
+) -> Target:
+    return Target(case=case, peer=peer, peer_case=case, times_faster=times_faster, at_most=at_most)
 
 
 def _versus_rewrite(case: str, at_most: float) -> Target:

@@ -37,7 +37,7 @@ test: dev  ## the test suite; ARGS=… goes to pytest
 test-full: dev  ## the test suite with what takes long
 	SYNCTABLES_HYPOTHESIS_PROFILE=full $(BIN)/pytest -n $(TEST_PROCESSES) $(ARGS)
 
-bench:  ## side by side with others: ROWS=2000000 RUNS=5 ONLY=csv,refresh,…; hours at full size
+bench:  ## side by side with others: ROWS=2000000 RUNS=5 ONLY=csv,refresh,…; an hour or two at full size
 	@scripts/bootstrap bench
 	@$(BIN)/python benchmarks/comparison $(if $(ROWS),--rows $(ROWS)) $(if $(RUNS),--runs $(RUNS)) \
 		$(if $(ONLY),--only $(ONLY)) $(ARGS)

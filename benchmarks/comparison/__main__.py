@@ -22,7 +22,7 @@ import psycopg  # noqa: E402  # as all that follows: found by the line above
 from comparison.bench import Bench, open_bench  # noqa: E402
 from comparison.cases import CASES, SERVER_SETTINGS, Findings, plan_case  # noqa: E402
 from comparison.digests import UnequalTableError  # noqa: E402
-from comparison.machine import describe_machine, describe_run  # noqa: E402
+from comparison.machine import FULL_ROWS, FULL_RUNS, describe_machine, describe_run, doubts  # noqa: E402
 from comparison.ours import Ours, RunFailedError  # noqa: E402
 from comparison.peers.dlthub import PYTHON  # noqa: E402
 from comparison.readers import WrongReadError  # noqa: E402
@@ -47,8 +47,11 @@ FEWEST_ROWS = 10_000
 def main() -> int:
     """Returns the exit code: 0 where everything asked for was measured."""
     asked = _parse_arguments()
-    findings = Findings()
-    facts: dict[str, dict[str, str]] = {"run": describe_run(), "machine": {}}
+    findings = Findings(doubts=doubts(rows=asked.rows, runs=asked.runs))
+    facts: dict[str, dict[str, str]] = {
+        "run": describe_run(rows=asked.rows, runs=asked.runs),
+        "machine": {},
+    }
     has_failed = False
     for server_settings, names in _by_server(asked.only):
         with open_bench(asked.work_dir, server_settings=server_settings) as bench:
@@ -64,8 +67,8 @@ def main() -> int:
 
 def _parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--rows", type=int, default=2_000_000, help="of the largest files")
-    parser.add_argument("--runs", type=int, default=5, help="of everybody who is not slow")
+    parser.add_argument("--rows", type=int, default=FULL_ROWS, help="of the largest files")
+    parser.add_argument("--runs", type=int, default=FULL_RUNS, help="of everybody who is not slow")
     parser.add_argument("--only", type=_names, default=list(CASES), help=", ".join(CASES))
     parser.add_argument("--into", type=Path, default=ROOT / "benchmarks/results")
     parser.add_argument(
@@ -131,6 +134,7 @@ def _write_results(findings: Findings, facts: dict[str, dict[str, str]], *, into
         "targets": [asdict(one) for one in verdicts],
         "measurements": [one.as_json() for one in findings.measurements],
         "readings": [asdict(one) for one in findings.readings],
+        "doubts": findings.doubts,
         "left_out": [*findings.left_out, *NOT_MEASURED],
     }
     path = into / "results.json"

@@ -15,6 +15,12 @@ import psutil
 from comparison.bench import Bench
 from comparison.peers.dlthub import PYTHON
 
+FULL_ROWS = 2_000_000
+FULL_RUNS = 5
+
+BUSY_LOAD = 0.5
+"""Before the run begins, on any number of cores: somebody else is at work."""
+
 ROOT = Path(__file__).resolve().parents[2]
 
 SERVER_SETTINGS = (
@@ -29,14 +35,30 @@ SERVER_SETTINGS = (
 _DLT_VERSION = "from importlib.metadata import version; print(version('dlt'))"
 
 
-def describe_run() -> dict[str, str]:
-    """When and what."""
+def describe_run(*, rows: int, runs: int) -> dict[str, str]:
+    """When, what, and how much of it."""
     changed = _output("git", "-C", str(ROOT), "status", "--porcelain", "--", "src")
     commit = _output("git", "-C", str(ROOT), "rev-parse", "HEAD")
     return {
         "date": datetime.now(UTC).date().isoformat(),
         "commit": commit + (" and changes that are not committed" if changed else ""),
+        "ROWS": f"{rows:,}",
+        "RUNS": str(runs),
+        "load before": f"{os.getloadavg()[0]:.2f}",
     }
+
+
+def doubts(*, rows: int, runs: int) -> list[str]:
+    """Why figures of this run are not the ones that the targets speak of."""
+    found = []
+    load = os.getloadavg()[0]
+    if load > BUSY_LOAD:
+        found.append(f"The machine had other work when this began (load {load:.1f}).")
+    if rows < FULL_ROWS:
+        found.append(f"The targets speak of {FULL_ROWS:,} rows; this run had {rows:,}.")
+    if runs < FULL_RUNS:
+        found.append(f"The targets speak of medians of {FULL_RUNS}; this run had {runs} each.")
+    return found
 
 
 def describe_machine(bench: Bench) -> dict[str, str]:
@@ -45,7 +67,6 @@ def describe_machine(bench: Bench) -> dict[str, str]:
         "SELECT current_setting('server_version'), postgis_lib_version()"
     ).fetchone() or ("", "")
     return {
-        "load before": f"{os.getloadavg()[0]:.2f}",
         "cores": str(psutil.cpu_count()),
         "processor": _processor(),
         "memory": f"{psutil.virtual_memory().total / 2**30:.0f} GiB",

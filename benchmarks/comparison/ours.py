@@ -32,8 +32,15 @@ class RunFailedError(Exception):
     """A run of ours ended otherwise than with success."""
 
 
+class NotRewrittenError(Exception):
+    """A refresh that was to show what a rewrite costs changed the table in place."""
+
+
 class Ours:
-    """One sync, followed through the API."""
+    """One sync, followed through the API.
+
+    While ``must_rewrite`` is set, `check` wants another file on disk under the table each time.
+    """
 
     name = "Synctables"
     remark = ""
@@ -45,6 +52,8 @@ class Ours:
         self._options = dict(options or {})
         self._sync_id: str | None = None
         self._table_name: str | None = None
+        self._checked_node: int | None = None
+        self.must_rewrite = False
 
     @property
     def table(self) -> sql.Identifier:
@@ -67,6 +76,11 @@ class Ours:
         return self._stage_seconds()
 
     def check(self, edition: Edition) -> None:
+        """Raises `NotRewrittenError` too."""
+        node = self.file_node()
+        if self.must_rewrite and node == self._checked_node:
+            raise NotRewrittenError("apply changed the table in place")
+        self._checked_node = node
         check(self._bench.owner, self.table, edition.digest)
 
     def drop(self) -> None:

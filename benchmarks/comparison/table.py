@@ -28,7 +28,7 @@ def write_page(
 ) -> str:
     """The whole page."""
     parts = [
-        _INTRODUCTION,
+        _INTRODUCTION + _list(findings.doubts, "**This run shows how it works, and no more:**"),
         _facts({**run, **machine}),
         "## Targets\n\n" + _verdicts(verdicts) + _list(findings.left_out, "Left out of this run:"),
         "## Times\n\n![Times](plot.png)\n\n" + _measurements(findings.measurements),

@@ -78,14 +78,8 @@ class Ogr2ogr:
     def _command(self, edition: Edition, *options: str) -> list[str]:
         source = f"/vsizip/{edition.path}" if edition.format == "zip" else str(edition.path)
         command = ["ogr2ogr", "-f", "PostgreSQL", *options, "--config", "PG_USE_COPY", "YES"]
-        command += [
-            "-gt",
-            "unlimited",
-            "-nln",
-            f"{PEERS_SCHEMA}.{self._label}",
-            "-lco",
-            "FID=cartodb_id",
-        ]
+        command += ["-gt", "unlimited", "-nln", f"{PEERS_SCHEMA}.{self._label}"]
+        command += ["-lco", "FID=cartodb_id"]
         command += ["-lco", "GEOMETRY_NAME=the_geom", "-lco", "SPATIAL_INDEX=NONE"]
         if edition.format == "csv" and edition.coordinates:
             lon, lat = edition.coordinates

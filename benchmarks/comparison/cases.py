@@ -5,9 +5,10 @@ from __future__ import annotations
 import importlib.util
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import repeat
 from pathlib import Path
 
 import pyarrow as pa
@@ -27,7 +28,8 @@ from comparison.readers import Reading, read_during
 PACKAGES = Path(__file__).resolve().parents[2] / "node_modules"
 
 SMALL_ROW_COUNT = 1000
-SHARES = {"1 %": 0.01, "0.1 %": 0.001, "10 %": 0.1}
+USUAL_SHARE = 0.01
+OTHER_SHARES = {"0.1 %": 0.001, "10 %": 0.1}
 REWRITTEN_SHARE = 0.3
 """More than apply takes for a delta."""
 
@@ -72,11 +74,39 @@ class Plan:
         )
 
     def refreshes(
-        self, contestants: Sequence[Contestant], editions: tuple[Edition, Edition], *, case: str
-    ) -> list[Measurement]:
-        found = compare_refreshes(self.bench, contestants, editions, case=case, runs=self.runs)
-        self.findings.measurements += found
-        return found
+        self, contestants: Sequence[Contestant], editions: Iterable[Edition], *, case: str
+    ) -> None:
+        self.findings.measurements += compare_refreshes(
+            self.bench, contestants, editions, case=case
+        )
+
+
+class History:
+    """Points on a server, version after version; only the newest file is kept."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._number = 0
+        self._version = rows.make_points(plan.rows)
+        self.newest = plan.write(self._version, "version0.csv", files.write_csv)
+
+    def versions(self, share: float, *, has_peers: bool = False) -> Iterator[Edition]:
+        """As many as there are runs, each with ``share`` of the rows changed since the last."""
+        for _ in range(self._plan.runs):
+            yield self._next(share, has_peers=has_peers)
+
+    def _next(self, share: float, *, has_peers: bool) -> Edition:
+        self._number += 1
+        before = self._version
+        self._version = rows.change(before, share, number=self._number)
+        self.newest.path.unlink()
+        self.newest = self._plan.write(
+            self._version,
+            f"version{self._number}.csv",
+            files.write_csv,
+            before=before if has_peers else None,
+        )
+        return self.newest
 
 
 @contextmanager
@@ -130,8 +160,7 @@ def import_small(plan: Plan) -> None:
 
 def refresh(plan: Plan) -> None:
     """1 % of the rows changed, against everybody; other shares and the rewrite by us alone."""
-    base = rows.make_points(plan.rows)
-    first = plan.write(base, "first.csv", files.write_csv)
+    history = History(plan)
     bench = plan.bench
     ours = Ours(bench, label="points")
     peers: list[Contestant] = [
@@ -142,25 +171,25 @@ def refresh(plan: Plan) -> None:
         Dlthub(bench, label="dlt_merge", disposition="merge"),
     ]
     for contestant in (ours, *peers):
-        contestant.create(first)
-    for name, share in SHARES.items():
-        others = peers if name == "1 %" else []
-        _refresh_share(plan, ours, base, first, case=f"refresh {name}", share=share, others=others)
-        for peer in others:
-            peer.drop()
-    _rewrite(plan, ours, base, first, case="rewrite")
+        contestant.create(history.newest)
+    against_all = history.versions(USUAL_SHARE, has_peers=True)
+    plan.refreshes([ours, *peers], against_all, case="refresh 1 %")
+    for peer in peers:
+        peer.drop()
+    for name, share in OTHER_SHARES.items():
+        plan.refreshes([ours], history.versions(share), case=f"refresh {name}")
+    _rewrite(plan, ours, history, case="rewrite")
     ours.drop()
 
 
 def refresh_wal(plan: Plan) -> None:
     """The same by us alone, on a cluster that writes the whole log (``wal_level = replica``)."""
-    base = rows.make_points(plan.rows)
-    first = plan.write(base, "first.csv", files.write_csv)
+    history = History(plan)
     ours = Ours(plan.bench, label="points")
-    ours.create(first)
-    for name, share in SHARES.items():
-        _refresh_share(plan, ours, base, first, case=f"wal {name}", share=share, others=[])
-    _rewrite(plan, ours, base, first, case="wal rewrite")
+    ours.create(history.newest)
+    for name, share in {"1 %": USUAL_SHARE, **OTHER_SHARES}.items():
+        plan.refreshes([ours], history.versions(share), case=f"wal {name}")
+    _rewrite(plan, ours, history, case="wal rewrite")
     ours.drop()
 
 
@@ -169,7 +198,7 @@ def refresh_equal(plan: Plan) -> None:
     edition = plan.write(rows.make_points(plan.rows), "points.csv", files.write_csv)
     ours = Ours(plan.bench, label="points")
     ours.create(edition)
-    plan.refreshes([ours, Sha256sum()], (edition, edition), case="equal")
+    plan.refreshes([ours, Sha256sum()], repeat(edition, plan.runs), case="equal")
     ours.drop()
 
 
@@ -178,8 +207,8 @@ def read_meanwhile(plan: Plan) -> None:
     base = rows.make_points(plan.rows)
     first = plan.write(base, "first.csv", files.write_csv)
     changed = {
-        "delta 1 %": rows.change(base, SHARES["1 %"]),
-        "rewrite": rows.change(base, REWRITTEN_SHARE),
+        "delta 1 %": rows.change(base, USUAL_SHARE, number=1),
+        "rewrite": rows.change(base, REWRITTEN_SHARE, number=1),
     }
     if not _can_rewrite(plan, "readers during a rewrite"):
         del changed["rewrite"]
@@ -223,33 +252,13 @@ def _import_with_ogr2ogr(plan: Plan, edition: Edition, *, case: str) -> None:
     plan.imports([ours, Ogr2ogr(plan.bench, label="ogr2ogr")], edition, case=case)
 
 
-def _refresh_share(
-    plan: Plan,
-    ours: Ours,
-    base: pa.Table,
-    first: Edition,
-    *,
-    case: str,
-    share: float,
-    others: Sequence[Contestant],
-) -> list[Measurement]:
-    """Our table holds the first edition before and after."""
-    version = rows.change(base, share)
-    second = plan.write(version, "second.csv", files.write_csv, before=base)
-    found = plan.refreshes([ours, *others], (first, second), case=case)
-    if plan.runs % 2:
-        ours.refresh(first)
-    second.path.unlink()
-    return found
-
-
-def _rewrite(plan: Plan, ours: Ours, base: pa.Table, first: Edition, *, case: str) -> None:
+def _rewrite(plan: Plan, ours: Ours, history: History, *, case: str) -> None:
     """So many rows changed that the whole table is written anew: told only if it really is."""
     if not _can_rewrite(plan, case):
         return
     ours.must_rewrite = True
     try:
-        _refresh_share(plan, ours, base, first, case=case, share=REWRITTEN_SHARE, others=[])
+        plan.refreshes([ours], history.versions(REWRITTEN_SHARE), case=case)
     except NotRewrittenError as error:
         plan.findings.left_out.append(f"{case}: {error}")
     ours.must_rewrite = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,9 +22,9 @@ class Edition:
     coordinates: tuple[str, str] | None
     """Columns with longitude and latitude, where the file has no geometry of its own."""
     digest: Digest
-    attributes: Digest
-    """For a peer that makes no geometry."""
-    merged_attributes: Digest
+    attributes: Digest | None
+    """For a peer that makes no geometry; None where there is none."""
+    merged_attributes: Digest | None
     """The same where rows that the file no longer has are kept."""
 
     @property
@@ -43,18 +44,22 @@ def write_edition(
     coordinates: tuple[str, str] | None = ("lon", "lat"),
     before: pa.Table | None = None,
 ) -> Edition:
-    """Write the version; ``before`` is the one that the table holds when this one comes."""
+    """Write the version.
+
+    ``before`` is the one that the table holds when this one comes; it is needed where a peer makes
+    no geometry.
+    """
     write(version, path)
-    shapeless = version.drop_columns([GEOMETRY]) if GEOMETRY in version.column_names else version
-    attributes = digest_of(shapeless, coordinates=None)
-    merged = attributes
+    os.sync()  # or the disk is still busy with it while somebody is measured
+    attributes = merged = None
     if before is not None:
-        union = pa.concat_tables([shapeless, removed_rows(before, shapeless)])
+        attributes = digest_of(version, coordinates=None)
+        union = pa.concat_tables([version, removed_rows(before, version)])
         merged = digest_of(union, coordinates=None)
     return Edition(
         path=path,
         row_count=version.num_rows,
-        coordinates=None if shapeless is not version else coordinates,
+        coordinates=None if GEOMETRY in version.column_names else coordinates,
         digest=digest_of(version, coordinates=coordinates),
         attributes=attributes,
         merged_attributes=merged,

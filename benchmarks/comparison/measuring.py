@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -87,22 +87,21 @@ def compare_imports(
 def compare_refreshes(
     bench: Bench,
     contestants: Sequence[Contestant],
-    editions: tuple[Edition, Edition],
+    editions: Iterable[Edition],
     *,
     case: str,
-    runs: int,
 ) -> list[Measurement]:
-    """Refreshes from the first edition to the second, back to the first, and so on.
+    """Refreshes to one edition after the other; who is slow has the first only.
 
-    Every contestant has a table of the first edition when this begins.
+    Every contestant has a table when this begins.
     """
-    found = [_blank(case, one, editions[1]) for one in contestants]
-    for number in range(runs):
-        edition = editions[(number + 1) % 2]
+    found: list[Measurement] = []
+    for edition in editions:
+        is_first = not found
+        found = found or [_blank(case, one, edition) for one in contestants]
         for contestant, measured in zip(contestants, found, strict=True):
-            if contestant.is_slow and number:
-                continue
-            measured.turns.append(_refresh_once(bench, contestant, edition))
+            if is_first or not contestant.is_slow:
+                measured.turns.append(_refresh_once(bench, contestant, edition))
     return found
 
 

@@ -66,12 +66,14 @@ def read_airports(packages: Path, count: int) -> pa.Table:
     return pa.table({KEY: np.arange(count, dtype=np.int64), **texts, **degrees})
 
 
-def change(version: pa.Table, share: float) -> pa.Table:
+def change(version: pa.Table, share: float, *, number: int) -> pa.Table:
     """The next version of points: ``share`` of the rows changed, scattered over the file.
 
-    See `SHARES_OF_CHANGE`. New rows stand at the end, with keys above all others.
+    See `SHARES_OF_CHANGE`. New rows stand at the end, with keys above all others. Each ``number``
+    of a version has rows of its own: those that changed last stand together on disk, and to change
+    the same ones again would cost less.
     """
-    random = np.random.default_rng(SEED + 1)
+    random = np.random.default_rng([SEED, number])
     count = version.num_rows
     touched = random.permutation(count)[: max(len(KINDS_OF_CHANGE), round(count * share))]
     ends = np.cumsum(np.multiply(SHARES_OF_CHANGE, len(touched))).astype(int)[:-1]
@@ -81,7 +83,8 @@ def change(version: pa.Table, share: float) -> pa.Table:
     version = _replace(version, "lat", moved, _floats(version, "lat") + 0.5)
     version = _replace(version, "lon", moved, _floats(version, "lon") - 0.5)
     kept = version.filter(~np.isin(np.arange(count), removed))
-    new = _points(np.arange(count, count + len(added), dtype=np.int64), random)
+    next_key = int(_ints(version, KEY).max()) + 1
+    new = _points(np.arange(next_key, next_key + len(added), dtype=np.int64), random)
     return pa.concat_tables([kept, new])
 
 

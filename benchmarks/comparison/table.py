@@ -35,7 +35,7 @@ def write_page(
     ]
     if findings.readings:
         parts.append("## Readers\n\n" + _readings(findings.readings))
-    parts.append("## Not measured" + _list(NOT_MEASURED, ""))
+    parts.append("## Not measured\n" + _list(NOT_MEASURED, ""))
     return "\n".join(parts)
 
 
@@ -129,4 +129,5 @@ def _readings(readings: Sequence[Reading]) -> str:
 def _list(lines: Sequence[str], title: str) -> str:
     if not lines:
         return ""
-    return f"\n{title}\n\n" + "".join(f"- {line}\n" for line in lines)
+    heading = f"\n{title}\n" if title else ""
+    return f"{heading}\n" + "".join(f"- {line}\n" for line in lines)

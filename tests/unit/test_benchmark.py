@@ -20,7 +20,7 @@ from comparison.targets import judge
 @pytest.mark.parametrize("share", [0.001, 0.01, 0.1, 0.3])
 def test_a_next_version_differs_in_the_share_of_rows_that_was_asked_for(share: float) -> None:
     first = rows.make_points(10_000)
-    second = rows.change(first, share)
+    second = rows.change(first, share, number=1)
     removed = rows.removed_rows(first, second)
     added = rows.removed_rows(second, first)
     kept = first.filter(np.isin(first["id"], second["id"]))
@@ -30,6 +30,16 @@ def test_a_next_version_differs_in_the_share_of_rows_that_was_asked_for(share: f
     assert removed.num_rows == pytest.approx(1_000 * share, abs=1)
     assert added.num_rows == pytest.approx(1_000 * share, abs=1)
     assert differing == pytest.approx(8_000 * share, abs=2)
+
+
+def test_versions_that_follow_each_other_change_different_rows_under_keys_of_their_own() -> None:
+    first = rows.make_points(10_000)
+    second = rows.change(first, 0.1, number=1)
+    third = rows.change(second, 0.1, number=2)
+    assert len(set(third["id"].to_pylist())) == third.num_rows == first.num_rows
+    assert rows.removed_rows(first, second).num_rows == 100
+    assert rows.removed_rows(first, third).num_rows > 180
+    assert rows.change(second, 0.1, number=2).equals(third)
 
 
 def test_rows_are_the_same_each_time_and_their_file_holds_them_all(tmp_path: Path) -> None:

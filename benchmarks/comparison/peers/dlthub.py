@@ -62,6 +62,7 @@ class Dlthub:
     def check(self, edition: Edition) -> None:
         is_merged = self._disposition == "merge"
         expected = edition.merged_attributes if is_merged else edition.attributes
+        assert expected is not None
         check(self._bench.owner, self.table, expected)
 
     def drop(self) -> None:

@@ -1,7 +1,7 @@
 # Two commands to know: `make demo` and `make test`. Both install what is missing first.
 
 .DEFAULT_GOAL := help
-.PHONY: help dev demo check style types imports locks test test-full lock clean
+.PHONY: help dev demo check style types imports locks test test-full bench lock clean
 
 BIN := .venv/bin
 # One more than two cores: tests of whole processes mostly wait.
@@ -37,10 +37,15 @@ test: dev  ## the test suite; ARGS=… goes to pytest
 test-full: dev  ## the test suite with what takes long
 	SYNCTABLES_HYPOTHESIS_PROFILE=full $(BIN)/pytest -n $(TEST_PROCESSES) $(ARGS)
 
+bench:  ## side by side with others: ROWS=2000000 RUNS=5 ONLY=csv,refresh,…; an hour or two at full size
+	@scripts/bootstrap bench
+	@$(BIN)/python benchmarks/comparison $(if $(ROWS),--rows $(ROWS)) $(if $(RUNS),--runs $(RUNS)) \
+		$(if $(ONLY),--only $(ONLY)) $(ARGS)
+
 lock: dev  ## write the lock files again; UPGRADE=1: with the newest versions
 	scripts/lock $(if $(filter-out 0,$(UPGRADE)),--upgrade)
 
 clean:  ## remove everything that was built or cached here
-	rm -rf .venv node_modules dist build src/synctables/web/static .hypothesis
+	rm -rf .venv .venv-bench node_modules dist build src/synctables/web/static .hypothesis
 	rm -rf .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
-	find src tests scripts -name __pycache__ -type d -exec rm -rf {} +
+	find src tests scripts benchmarks -name __pycache__ -type d -exec rm -rf {} +

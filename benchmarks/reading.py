@@ -76,7 +76,9 @@ def make_csv(path: Path, rows: int) -> None:
     with path.open("w", encoding="utf-8") as file:
         file.write(",".join(FIELDS) + "\n")
         for number in range(rows):
-            file.write(",".join(map(str, row(source, number))) + "\n")
+            # In full: 3e-06 may be a code, so a column with such a number would be text.
+            values = (f"{v:.6f}" if isinstance(v, float) else str(v) for v in row(source, number))
+            file.write(",".join(values) + "\n")
 
 
 def make_large_csv(path: Path, rows: int) -> None:

@@ -77,19 +77,25 @@ def synctables_command() -> list[str]:
 
 
 @contextmanager
-def run_service(given: Path | None, *, port: int) -> Iterator[Service]:
+def run_service(
+    given: Path | None, *, port: int, environment: Mapping[str, str] = ENVIRONMENT
+) -> Iterator[Service]:
     """A service with a data directory of its own, stopped at the end.
 
     ``given`` names the directory, which is kept; None makes a short temporary one, which is
-    removed. ``port`` 0 takes a free one. Raises `ServiceError`, also when it does not stop well.
+    removed. ``port`` 0 takes a free one. ``environment`` holds all the settings it gets. Raises
+    `ServiceError`, also when it does not stop well.
     """
+    whole_environment = _without_settings() | dict(environment)
     with _folder() as folder:
         data_dir = _check_unused(given) if given else folder / "data"
         log_path = folder / "serve.log"
         with log_path.open("w", encoding="utf-8") as log:
-            process = _start(data_dir, port=port, log_file=log.fileno())
+            process = _start(
+                data_dir, port=port, log_file=log.fileno(), environment=whole_environment
+            )
         try:
-            yield _connect(process, data_dir, log_path)
+            yield _connect(process, data_dir, log_path, environment=whole_environment)
         except BaseException:
             _stop(process)
             raise
@@ -115,20 +121,31 @@ def _folder() -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _start(data_dir: Path, *, port: int, log_file: int) -> subprocess.Popen[str]:
+def _without_settings() -> dict[str, str]:
+    return {key: value for key, value in os.environ.items() if not key.startswith("SYNCTABLES_")}
+
+
+def _start(
+    data_dir: Path, *, port: int, log_file: int, environment: Mapping[str, str]
+) -> subprocess.Popen[str]:
     command = [*synctables_command(), "serve", "--port", str(port), "--data-dir", str(data_dir)]
-    own = {key: value for key, value in os.environ.items() if not key.startswith("SYNCTABLES_")}
     return subprocess.Popen(  # our own program
         command,
         stdout=subprocess.PIPE,
         stderr=log_file,
         text=True,
-        env=own | ENVIRONMENT,
+        env=environment,
         start_new_session=True,  # Ctrl-C is ours to hear; we then stop it in order
     )
 
 
-def _connect(process: subprocess.Popen[str], data_dir: Path, log_path: Path) -> Service:
+def _connect(
+    process: subprocess.Popen[str],
+    data_dir: Path,
+    log_path: Path,
+    *,
+    environment: Mapping[str, str],
+) -> Service:
     address = _await_ready(process, log_path)
     local = json.loads((data_dir / "local.json").read_text(encoding="utf-8"))
     return Service(
@@ -137,7 +154,7 @@ def _connect(process: subprocess.Popen[str], data_dir: Path, log_path: Path) -> 
         log_path=log_path,
         address=address,
         api_key=local["api_key"],
-        database_url=_read_database_url(data_dir),
+        database_url=_read_database_url(data_dir, environment=environment),
     )
 
 
@@ -173,9 +190,9 @@ def _last_line(log_path: Path) -> str:
     return next((line.strip() for line in reversed(lines) if line.strip()), "no reason given")
 
 
-def _read_database_url(data_dir: Path) -> str:
+def _read_database_url(data_dir: Path, *, environment: Mapping[str, str]) -> str:
     command = [*synctables_command(), "database-url", "--data-dir", str(data_dir)]
-    answer = subprocess.run(command, capture_output=True, text=True, check=False)
+    answer = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     if answer.returncode:
         raise ServiceError(f"synctables database-url: {answer.stderr.strip()}")
     return answer.stdout.strip()

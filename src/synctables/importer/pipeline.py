@@ -15,7 +15,7 @@ from psycopg_pool import AsyncConnectionPool
 from synctables.catalog.tables import Table
 from synctables.datasources.base import Fetched, NotModified, OnBytes
 from synctables.importer.apply import Applied, Target, apply
-from synctables.importer.apply.model import Connection
+from synctables.importer.apply.model import Connection, Way
 from synctables.importer.gate import GatePolicy, gate
 from synctables.importer.model import (
     Column,
@@ -169,11 +169,12 @@ async def run_pipeline(
             )
 
     async with during(Stage.PUBLISH), parts.pool.connection() as connection:
-        changed = tuple(one.table for one in applied if one.rows.changed)
-        if order.live is None:
-            await publish(connection, created=changed)
-        else:
-            await publish(connection, refreshed=changed)
+        changed = [one for one in applied if one.rows.changed]
+        await publish(
+            connection,
+            created=tuple(one.table for one in changed if one.way is not Way.DELTA),
+            refreshed=tuple(one.table for one in changed if one.way is Way.DELTA),
+        )
 
 
 def _targets(order: Order, layers: Layers) -> list[Target]:

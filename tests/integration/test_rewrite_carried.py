@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.rewriting import CITIES, TYPES, Rewriting
+from tests.support.rewriting import CITIES, Rewriting
 
 NEW_CITIES = [("Oslo", 717_710, "a"), ("Bergen", 280_000, "b"), ("Tromsø", 77_000, "e")]
 NEW_IDS = (1, 2, 7)
@@ -20,7 +20,7 @@ $$ BEGIN NEW.name := upper(NEW.name); RETURN NEW; END $$
 CARRIED = {
     "a table as it was made": (),
     "indexes, by name": (
-        "CREATE INDEX by_name ON alice.cities (name COLLATE \"C\" DESC NULLS LAST)",
+        'CREATE INDEX by_name ON alice.cities (name COLLATE "C" DESC NULLS LAST)',
         'CREATE UNIQUE INDEX "By Code" ON alice.cities (code) INCLUDE (size) WHERE size > 0',
         "CREATE INDEX by_both ON alice.cities (lower(name), (size + 1)) WITH (fillfactor = 70)",
         "CREATE INDEX by_block ON alice.cities USING brin (size)",
@@ -28,7 +28,7 @@ CARRIED = {
         "COMMENT ON INDEX alice.by_name IS 'it''s mine'",
     ),
     "constraints, by name": (
-        "ALTER TABLE alice.cities RENAME CONSTRAINT cities_pkey TO \"the key\"",
+        'ALTER TABLE alice.cities RENAME CONSTRAINT cities_pkey TO "the key"',
         "ALTER TABLE alice.cities ADD CONSTRAINT one_code UNIQUE (code) DEFERRABLE"
         " INITIALLY DEFERRED",
         "ALTER TABLE alice.cities ADD CONSTRAINT nothing_twice"
@@ -137,7 +137,7 @@ CARRIED = {
     ),
     "extended statistics": (
         "CREATE STATISTICS alice.together (ndistinct, mcv) ON name, size FROM alice.cities",
-        "CREATE STATISTICS alice.\"Lower\" ON lower(name), code FROM alice.cities",
+        'CREATE STATISTICS alice."Lower" ON lower(name), code FROM alice.cities',
         "ALTER STATISTICS alice.together SET STATISTICS 42",
         "COMMENT ON STATISTICS alice.together IS 'both'",
     ),
@@ -201,13 +201,13 @@ async def test_a_rewrite_carries(cities: Rewriting, statements: tuple[str, ...])
     assert await cities.left_behind() == []
 
 
-@pytest.mark.parametrize("statements", CARRIED.values(), ids=CARRIED)
-async def test_a_second_rewrite_carries_what_the_first_made(
-    cities: Rewriting, statements: tuple[str, ...]
-) -> None:
-    await cities.run(*statements)
+async def test_a_second_rewrite_carries_what_the_first_made(cities: Rewriting) -> None:
+    cases = ("indexes, by name", "rights", "comments", "triggers and their states", "policies")
+    cases += ("columns of users' own", "a foreign key from another table")
+    for case in (*cases, "views and views of views"):
+        await cities.run(*CARRIED[case])
     before = await cities.describe()
     await cities.rewrite()
-    await cities.rewrite(CITIES[:2], ids=(1, 2), types=TYPES)
+    await cities.rewrite(CITIES[:2], ids=(1, 2))
 
     assert await cities.describe() == before

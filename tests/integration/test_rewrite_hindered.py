@@ -41,7 +41,7 @@ HINDERED: dict[str, tuple[tuple[str, ...], tuple[str, ...], str]] = {
     "a column of the row type": (
         ("CREATE TABLE alice.kept (city alice.cities)",),
         (),
-        "Column city of table alice.kept depends on the table.",
+        "Table alice.kept depends on the table.",
     ),
     "a child by inheritance": (
         ("CREATE TABLE alice.towns () INHERITS (alice.cities)",),
@@ -51,13 +51,10 @@ HINDERED: dict[str, tuple[tuple[str, ...], tuple[str, ...], str]] = {
     "a parent by inheritance": (
         ("CREATE TABLE alice.places ()", "ALTER TABLE alice.cities INHERIT alice.places"),
         (),
-        "Alice.cities is an heir of another table.",
+        "Table alice.cities is an heir of another table.",
     ),
     "a default of another table that counts with the sequence": (
-        (
-            "CREATE TABLE alice.towns (id bigint DEFAULT"
-            " nextval('alice.cities_cartodb_id_seq'))",
-        ),
+        ("CREATE TABLE alice.towns (id bigint DEFAULT nextval('alice.cities_cartodb_id_seq'))",),
         (),
         "Default value for column id of table alice.towns depends on the table.",
     ),
@@ -103,7 +100,7 @@ HINDERED: dict[str, tuple[tuple[str, ...], tuple[str, ...], str]] = {
     "rights that another role granted": (
         BY_ANOTHER_ROLE,
         ("GRANT SELECT (name) ON alice.cities TO carol",),
-        "Bob granted rights on column alice.cities.name, and cannot be asked",
+        "Rights on column alice.cities.name were granted by role bob",
     ),
     "an index that was not finished": (
         (),
@@ -120,8 +117,11 @@ HINDERED: dict[str, tuple[tuple[str, ...], tuple[str, ...], str]] = {
     ),
     "another owner": (
         (),
-        ("ALTER TABLE alice.cities OWNER TO postgres",),
-        "Alice.cities is owned by postgres.",
+        (
+            "ALTER TABLE alice.cities OWNER TO postgres",
+            "GRANT SELECT ON alice.cities TO synctables",
+        ),
+        "Table alice.cities is owned by postgres.",
     ),
     "checks of a foreign key that are switched off": (
         ("CREATE TABLE alice.people (city bigint REFERENCES alice.cities)",),

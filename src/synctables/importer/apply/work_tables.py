@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from uuid import UUID, uuid4
 
 import structlog
-from psycopg import errors, sql
+from psycopg import OperationalError, errors, sql
 
 from synctables.importer.apply.columns import LOCK_TIMEOUT, be_patient, qualified
 from synctables.importer.apply.model import Connection
@@ -60,11 +60,17 @@ async def reserved_name(connection: Connection) -> AsyncIterator[WorkName]:
     try:
         yield work
     finally:
-        if not connection.broken and not connection.closed:
-            async with connection.transaction():
-                await be_patient(connection)
-                await connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(work.table))
-            await connection.execute("SELECT pg_advisory_unlock(%s)", [_key(work.token)])
+        try:
+            await _give_back(connection, work)
+        except OperationalError:  # the session is dead, or somebody holds the table: the sweep's
+            log.warning("work_table_left", table=work.name)
+
+
+async def _give_back(connection: Connection, work: WorkName) -> None:
+    async with connection.transaction():
+        await be_patient(connection)
+        await connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(work.table))
+    await connection.execute("SELECT pg_advisory_unlock(%s)", [_key(work.token)])
 
 
 async def sweep_work_schema(connection: Connection) -> list[str]:

@@ -1,12 +1,12 @@
 """Readers while a table is swapped: no error, no empty or half table; and those who hold it long.
 
-How long a reader's slowest query took is printed (``pytest -rP``), and asserted nowhere.
+How long a reader's slowest query took, by the server's clock and waits for locks included, is
+printed (``pytest -rP``), and asserted nowhere.
 """
 
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -35,7 +35,10 @@ def edition(number: int) -> list[tuple[str, int, str]]:
 
 IDS = tuple(range(1, ROWS + 1))
 
-PLAIN = "SELECT count(*) AS rows, min(size) AS oldest, max(size) AS newest FROM alice.cities"
+TOOK = "extract(epoch FROM clock_timestamp() - statement_timestamp())::float8 AS took"
+PLAIN = (
+    f"SELECT count(*) AS rows, min(size) AS oldest, max(size) AS newest, {TOOK} FROM alice.cities"
+)
 READERS = {
     "plain": (PLAIN, False),
     "with a snapshot from before": (PLAIN, True),
@@ -45,7 +48,7 @@ READERS = {
     "prepared": ("EXECUTE prepared", False),
     "prepared, all columns": ("EXECUTE prepared_rows", False),
     "of the child": (
-        "SELECT 3000 AS rows, count(*) AS oldest, count(*) AS newest"
+        f"SELECT 3000 AS rows, count(*) AS oldest, count(*) AS newest, {TOOK}"
         " FROM alice.people JOIN alice.cities ON city = cartodb_id",
         False,
     ),
@@ -71,10 +74,9 @@ class Reader:
             if self.has_old_snapshot:
                 await self.connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
                 await self.connection.execute("SELECT pg_sleep(0.05), txid_current_snapshot()")
-            start = time.perf_counter()
             cursor = await self.connection.execute(self.statement.encode())
             rows = await cursor.fetchall()
-            self.slowest = max(self.slowest, time.perf_counter() - start)
+        self.slowest = max(self.slowest, rows[-1]["took"])
         if len(rows) == 1:
             self.answers.append((rows[0]["rows"], rows[0]["oldest"], rows[0]["newest"]))
         else:
@@ -104,14 +106,13 @@ async def test_a_reader_sees_one_whole_edition_after_the_other(
     is_over = False
     async with session(database_url) as connection:
         await connection.execute(f"PREPARE prepared AS {PLAIN}".encode())
-        await connection.execute("PREPARE prepared_rows AS SELECT * FROM alice.cities")
+        await connection.execute(
+            f"PREPARE prepared_rows AS SELECT *, {TOOK} FROM alice.cities".encode()
+        )
         reader = Reader(connection, statement, has_old_snapshot=has_old_snapshot)
         reading = asyncio.create_task(reader.read(lambda: is_over))
-        swaps = []
         for number in range(1, EDITIONS + 1):
-            start = time.perf_counter()
             await cities.rewrite(edition(number), ids=IDS)
-            swaps.append(time.perf_counter() - start)
         is_over = True
         await reading
 
@@ -119,10 +120,7 @@ async def test_a_reader_sees_one_whole_edition_after_the_other(
     assert all(oldest == newest for _, oldest, newest in reader.answers)
     seen = [newest for _, _, newest in reader.answers]
     assert seen == sorted(seen)
-    print(
-        f"slowest of {len(reader.answers)} queries {reader.slowest * 1000:.0f} ms,"
-        f" fastest rewrite {min(swaps) * 1000:.0f} ms"
-    )
+    print(f"slowest of {len(reader.answers)} queries: {reader.slowest * 1000:.0f} ms")
 
 
 HOLDERS = {

@@ -88,6 +88,7 @@ CARRIED = {
         "CREATE ROLE dave",
         "ALTER DEFAULT PRIVILEGES GRANT ALL ON TABLES TO dave",
         "ALTER DEFAULT PRIVILEGES IN SCHEMA alice GRANT ALL ON TABLES TO dave",
+        "ALTER DEFAULT PRIVILEGES GRANT ALL ON SEQUENCES TO dave",
     ),
     "comments": (
         "COMMENT ON TABLE alice.cities IS E'back\\\\slash, \"quotes\"'",

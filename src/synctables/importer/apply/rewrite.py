@@ -162,8 +162,10 @@ async def _create(
 
 
 async def _index(pool: Pool, connection: Connection, plan: Plan, work: WorkName) -> None:
+    """All indexes, then statistics: the first query after the swap is to be planned well."""
     async with _autocommit(pool) as second:
         await build_indexes([connection, second], plan.indexes, work)
+    await connection.execute(sql.SQL("ANALYZE {}").format(work.table))
 
 
 def _refuse_own_columns_without_binary_form(plan: Plan, columns: tuple[Column, ...]) -> None:

@@ -172,7 +172,7 @@ def _refuse_own_columns_without_binary_form(plan: Plan, columns: tuple[Column, .
     reasons = [
         f'Column "{column.name}" has the type {column.type}, which has no binary form.'
         for column in plan.shape.own_columns(columns)
-        if not column.has_binary_form
+        if column.send is None
     ]
     if reasons:
         raise HinderedError(reasons)

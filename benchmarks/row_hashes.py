@@ -18,8 +18,8 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 import shapely
-from reading import FIELDS, row
 
+from reading import FIELDS, row
 from synctables.importer.infer.row_hashes import HashedColumn, row_hashes
 
 CHUNK_ROWS = 65_536

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.rewriting import CITIES, TYPES, Rewriting
+from tests.support.rewriting import CITIES, Rewriting
 
 NEW_CITIES = [("Oslo", 717_710, "a"), ("Bergen", 280_000, "b"), ("Tromsø", 77_000, "e")]
 NEW_IDS = (1, 2, 7)
@@ -77,20 +77,18 @@ CARRIED = {
         "GRANT UPDATE (name), SELECT (name) ON alice.cities TO carol",
         "REVOKE TRUNCATE ON alice.cities FROM synctables",
         "GRANT bob TO synctables",
+        "GRANT USAGE ON SCHEMA alice TO bob",
         "SET ROLE bob; GRANT SELECT ON alice.cities TO carol; RESET ROLE",
     ),
     "rights taken from the reader": (
         "DO $$ BEGIN EXECUTE format('REVOKE ALL ON alice.cities FROM %I',"
         " (SELECT reader_role FROM accounts)); END $$",
     ),
-    "rights taken from everybody": (
-        "DO $$ BEGIN EXECUTE format('REVOKE ALL ON alice.cities FROM %I, synctables',"
-        " (SELECT reader_role FROM accounts)); END $$",
-    ),
     "default privileges that came later": (
         "CREATE ROLE dave",
         "ALTER DEFAULT PRIVILEGES GRANT ALL ON TABLES TO dave",
         "ALTER DEFAULT PRIVILEGES IN SCHEMA alice GRANT ALL ON TABLES TO dave",
+        "ALTER DEFAULT PRIVILEGES GRANT ALL ON SEQUENCES TO dave",
     ),
     "comments": (
         "COMMENT ON TABLE alice.cities IS E'back\\\\slash, \"quotes\"'",
@@ -204,13 +202,20 @@ async def test_a_rewrite_carries(cities: Rewriting, statements: tuple[str, ...])
     assert await cities.left_behind() == []
 
 
-@pytest.mark.parametrize("statements", CARRIED.values(), ids=CARRIED)
-async def test_a_second_rewrite_carries_what_the_first_made(
-    cities: Rewriting, statements: tuple[str, ...]
-) -> None:
-    await cities.run(*statements)
+async def test_a_second_rewrite_carries_what_the_first_made(cities: Rewriting) -> None:
+    for case in (
+        "indexes, by name",
+        "rights",
+        "comments",
+        "triggers and their states",
+        "policies",
+        "columns of users' own",
+        "a foreign key from another table",
+        "views and views of views",
+    ):
+        await cities.run(*CARRIED[case])
     before = await cities.describe()
     await cities.rewrite()
-    await cities.rewrite(CITIES[:2], ids=(1, 2), types=TYPES)
+    await cities.rewrite(CITIES[:2], ids=(1, 2))
 
     assert await cities.describe() == before

@@ -80,6 +80,7 @@ class Rewriting:
         ids: Sequence[int] = (1, 2, 3, 4),
         types: dict[str, ColumnType] = TYPES,
         finish: Callable[[Connection, Table, Census], Awaitable[None]] = nothing_more,
+        on_rows: Callable[[int], None] = lambda _: None,
     ) -> Table:
         """Rewrite the table so that it holds these rows under these ids."""
         layer = self.layer(cities, types=types)
@@ -101,7 +102,7 @@ class Rewriting:
             ids=np.array(ids, np.int64),
             census=await self.census(),
             finish=record,
-            on_rows=lambda _: None,
+            on_rows=on_rows,
         )
 
     def layer(

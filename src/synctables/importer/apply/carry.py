@@ -93,7 +93,7 @@ SELECT format('ALTER PUBLICATION %%I ADD TABLE %%s%%s%%s', pubname, prrelid::reg
               (SELECT ' (' || string_agg(quote_ident(attname), ', ' ORDER BY attnum) || ')'
                FROM pg_attribute
                WHERE attrelid = prrelid
-                 AND attnum = ANY(string_to_array(to_jsonb(member) ->> 'prattrs', ' ')::int2[])),
+                 AND to_jsonb(member) -> 'prattrs' @> to_jsonb(attnum)),
               ' WHERE (' || (SELECT to_jsonb(shown) ->> 'rowfilter'
                              FROM pg_publication_tables AS shown
                              JOIN pg_class AS class ON class.relname = shown.tablename

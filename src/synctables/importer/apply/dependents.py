@@ -38,7 +38,9 @@ own (classid, objid, is_remade) AS (
     UNION ALL
     SELECT 'pg_attrdef'::regclass, oid, true FROM pg_attrdef WHERE adrelid = %(oid)s::oid
     UNION ALL
-    SELECT 'pg_trigger'::regclass, oid, true FROM pg_trigger WHERE tgrelid = %(oid)s::oid
+    SELECT 'pg_trigger'::regclass, oid, true FROM pg_trigger
+    WHERE tgrelid = %(oid)s::oid
+       OR tgconstraint IN (SELECT oid FROM pg_constraint WHERE conrelid = %(oid)s::oid)
     UNION ALL
     SELECT 'pg_policy'::regclass, oid, true FROM pg_policy WHERE polrelid = %(oid)s::oid
     UNION ALL

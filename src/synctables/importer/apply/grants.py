@@ -30,11 +30,11 @@ FROM (SELECT CASE relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END AS kind,
       SELECT 'TABLE', attrelid::regclass::text, attname, relowner, attacl
       FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid
       WHERE attrelid = %(oid)s::oid AND attacl IS NOT NULL AND NOT attisdropped
-     ) AS object LEFT JOIN LATERAL aclexplode(object.acl) AS item ON true
+     ) AS object LEFT JOIN LATERAL aclexplode(object.acl) WITH ORDINALITY AS item ON true
 GROUP BY object.kind, object.name, object.column_name, object.owner,
          item.grantor, item.grantee, item.is_grantable
 ORDER BY object.kind, object.name, object.column_name NULLS FIRST,
-         item.grantor <> object.owner, item.grantee, item.is_grantable
+         min(item.ordinality), item.is_grantable
 """
 
 
@@ -64,8 +64,10 @@ async def read_rights(connection: Connection, relation_oid: int) -> tuple[Right,
 
 
 def revocations(rights: tuple[Right, ...]) -> list[str]:
-    """Statements that take all these rights away again."""
-    pairs = dict.fromkeys((right.on, right.grantee) for right in rights)
+    """Statements that take all these rights away again, but for the owner's own."""
+    pairs = dict.fromkeys(
+        (right.on, right.grantee) for right in rights if right.grantee != right.owner
+    )
     return [f"REVOKE ALL ON {on} FROM {grantee} CASCADE" for on, grantee in pairs]
 
 

@@ -7,7 +7,7 @@ from synctables.importer.apply.model import Connection
 
 # The table itself must be a plain table that stands alone.
 _KIND = """
-SELECT format('%%s is %%s.', oid::regclass, kind) AS reason
+SELECT format('table %%s is %%s.', oid::regclass, kind) AS reason
 FROM pg_class,
      unnest(ARRAY[
          CASE WHEN relkind <> 'r' THEN 'not an ordinary table' END,
@@ -67,8 +67,8 @@ WHERE slot_type = 'logical' AND database = current_database()
 
 # Only the role that gave a right can give it again.
 _GRANTORS = """
-SELECT DISTINCT format('%%s granted rights on %%s, and cannot be asked to grant them again.',
-                       grantor::regrole, name) AS reason
+SELECT DISTINCT format('rights on %%s were granted by role %%s, which cannot be asked again.',
+                       name, grantor::regrole) AS reason
 FROM (SELECT oid::regclass::text AS name, relowner AS owner, relacl AS acl FROM pg_class
       WHERE oid = %(oid)s::oid
          OR oid IN (SELECT objid FROM pg_depend

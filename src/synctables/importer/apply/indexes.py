@@ -16,7 +16,7 @@ from psycopg import sql
 from synctables.importer.apply.columns import Statement
 from synctables.importer.apply.hindered import hindered_by_database
 from synctables.importer.apply.model import Connection
-from synctables.importer.apply.work_tables import WorkName
+from synctables.importer.apply.work_schema import WorkName
 
 # The definition without its beginning, which names index and table. The slow ones come first.
 _INDEXES = """

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from psycopg import sql
+from psycopg.rows import tuple_row
 
 from synctables.importer.apply.columns import Statement
 from synctables.importer.apply.copying import BATCH_ROWS
@@ -21,15 +22,14 @@ from synctables.importer.apply.table_shape import LiveColumn, OwnedSequence, Sha
 from synctables.importer.model import ID_COLUMN
 
 _VALUES = """
-COPY (SELECT {values}
-      FROM unnest({ids}::bigint[]) WITH ORDINALITY AS wanted (id, position)
-      LEFT JOIN ONLY {table} AS stored ON stored.{id} = wanted.id
-      ORDER BY wanted.position)
-TO STDOUT (FORMAT binary)
+SELECT {values}
+FROM unnest({ids}::bigint[]) WITH ORDINALITY AS wanted (id, position)
+LEFT JOIN ONLY {table} AS stored ON stored.{id} = wanted.id
+ORDER BY wanted.position
 """
 
 # A row that is new gets what an INSERT without the column would give it.
-_VALUE = "CASE WHEN stored.{id} IS NULL THEN ({default})::{type} ELSE stored.{name} END"
+_VALUE = "{send}(CASE WHEN stored.{id} IS NULL THEN ({default})::{type} ELSE stored.{name} END)"
 
 
 async def fetch_own_values(
@@ -45,24 +45,18 @@ async def fetch_own_values(
     schema = pa.schema([pa.field(column.name, pa.large_binary()) for column in own])
     with pq.ParquetWriter(path, schema, compression="none") as writer:
         for start in range(0, len(ids), BATCH_ROWS):
-            wanted = [int(number) for number in ids[start : start + BATCH_ROWS]]
+            # Names and defaults of users may hold a "%", so that nothing is sent as a parameter.
             statement = sql.SQL(_VALUES).format(
                 values=values,
-                ids=sql.Literal(wanted),
+                ids=sql.Literal(ids[start : start + BATCH_ROWS].tolist()),
                 table=table,
                 id=sql.Identifier(ID_COLUMN),
             )
-            writer.write_batch(await _read(connection, statement, schema))
-
-
-async def _read(connection: Connection, statement: Statement, schema: pa.Schema) -> pa.RecordBatch:
-    columns: list[list[bytes | None]] = [[] for _ in schema]
-    async with connection.cursor() as cursor, cursor.copy(statement) as copy:
-        async for row in copy.rows():
-            for values, value in zip(columns, row, strict=True):
-                values.append(value)
-    arrays = [pa.array(values, pa.large_binary()) for values in columns]
-    return pa.RecordBatch.from_arrays(arrays, schema=schema)
+            async with connection.cursor(binary=True, row_factory=tuple_row) as cursor:
+                await cursor.execute(statement)
+                columns = list(zip(*await cursor.fetchall(), strict=True))
+            arrays = [pa.array(values, pa.large_binary()) for values in columns]
+            writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=schema))
 
 
 def _value(column: LiveColumn, sequences: tuple[OwnedSequence, ...]) -> Statement:
@@ -71,6 +65,7 @@ def _value(column: LiveColumn, sequences: tuple[OwnedSequence, ...]) -> Statemen
         if column.identity and sequence.column_name == column.name:
             default = f"nextval({sequence.oid}::regclass)"
     return sql.SQL(_VALUE).format(
+        send=sql.SQL(column.send or ""),
         id=sql.Identifier(ID_COLUMN),
         default=sql.SQL(default),
         type=sql.SQL(column.type),

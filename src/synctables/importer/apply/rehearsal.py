@@ -35,7 +35,8 @@ async def rehearse(
 ) -> list[str]:
     """What would not accept the new types, as sentences. The caller rolls back."""
     stage = _Stage(connection, plan)
-    await stage.play(_table(plan, changed_types), "The table")
+    if not await stage.play(_table(plan, changed_types), "The table"):
+        return stage.reasons
     for check in plan.checks:
         await stage.play(sql.SQL(f"ALTER TABLE {stage.table} {check}"), "A constraint")
     for number, index in enumerate(plan.indexes):

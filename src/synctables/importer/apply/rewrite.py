@@ -29,10 +29,10 @@ from synctables.importer.apply.rehearsal import rehearse
 from synctables.importer.apply.rewrite_plan import Plan, bare_names, read_plan
 from synctables.importer.apply.swap import Finish, refuse_lost_parents, swap
 from synctables.importer.apply.table_shape import columns_after, create_statements
-from synctables.importer.apply.work_tables import WorkName, reserved_name, sweep_work_schema
+from synctables.importer.apply.work_schema import WorkName, table_in_the_making
 from synctables.importer.model import ID_COLUMN, Column, TypedLayer
 
-__all__ = ["HinderedError", "hindrances", "rewrite", "sweep_work_schema"]
+__all__ = ["HinderedError", "hindrances", "rewrite"]
 
 Pool = AsyncConnectionPool[AsyncConnection[DictRow]]
 
@@ -59,7 +59,8 @@ async def rewrite(
     Raises `HinderedError` when something cannot be carried exactly, somebody changed the table
     meanwhile, or a lock is not to be had; nothing is left then.
     """
-    async with _autocommit(pool) as connection, reserved_name(connection) as work:
+    async with _autocommit(pool) as connection, table_in_the_making(connection) as name:
+        work = WorkName(name=name)
         with hindered_by_database():
             async with connection.transaction():
                 plan = await read_plan(connection, live.relation_oid)
@@ -162,15 +163,17 @@ async def _create(
 
 
 async def _index(pool: Pool, connection: Connection, plan: Plan, work: WorkName) -> None:
+    """All indexes, then statistics: the first query after the swap is to be planned well."""
     async with _autocommit(pool) as second:
         await build_indexes([connection, second], plan.indexes, work)
+    await connection.execute(sql.SQL("ANALYZE {}").format(work.table))
 
 
 def _refuse_own_columns_without_binary_form(plan: Plan, columns: tuple[Column, ...]) -> None:
     reasons = [
         f'Column "{column.name}" has the type {column.type}, which has no binary form.'
         for column in plan.shape.own_columns(columns)
-        if not column.has_binary_form
+        if column.send is None
     ]
     if reasons:
         raise HinderedError(reasons)

@@ -23,7 +23,7 @@ from synctables.importer.apply.hindrances import find_hindrances
 from synctables.importer.apply.indexes import Index, read_indexes, renamings
 from synctables.importer.apply.model import Connection
 from synctables.importer.apply.table_shape import Shape, read_shape, sequence_names
-from synctables.importer.apply.work_tables import WorkName
+from synctables.importer.apply.work_schema import WorkName
 from synctables.importer.model import ID_COLUMN
 
 _COUNT_ON = """
@@ -100,14 +100,14 @@ def swap_statements(plan: Plan, work: WorkName, *, ids: NDArray[np.int64]) -> li
     """
     relation = plan.shape.relation
     live = sql.SQL(relation.relation)
-    old = qualified(relation.schema_name, f"old_{work.token.hex}")
+    old = qualified(relation.schema_name, f"old_{work.token}")
     new = qualified(relation.schema_name, work.name)
     rename = sql.SQL("ALTER TABLE {} RENAME TO {}")
     return [
         *(_unhook(key) for key in plan.dependents.incoming),
         *_hand_over_sequences(plan, new),
         *_set_sequences(plan, work, highest=int(ids.max()) if len(ids) else 0),
-        rename.format(live, sql.Identifier(f"old_{work.token.hex}")),
+        rename.format(live, sql.Identifier(f"old_{work.token}")),
         rename.format(new, sql.Identifier(relation.name)),
         *(_repoint(view) for view in plan.dependents.views),
         sql.SQL("DROP TABLE {}").format(old),

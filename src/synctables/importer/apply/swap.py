@@ -21,6 +21,7 @@ from synctables.importer.apply.census import Census, read_census
 from synctables.importer.apply.columns import be_patient, oid_of, qualified
 from synctables.importer.apply.dependents import ForeignKey
 from synctables.importer.apply.hindered import HinderedError, hindered_by_database, in_words
+from synctables.importer.apply.marks import read_marks
 from synctables.importer.apply.model import Connection
 from synctables.importer.apply.rewrite_plan import (
     Plan,
@@ -33,7 +34,7 @@ from synctables.importer.apply.swap_locks import (
     keep_readers_out,
     keep_writers_out,
 )
-from synctables.importer.apply.work_tables import WorkName
+from synctables.importer.apply.work_schema import WorkName
 
 Finish: TypeAlias = Callable[[Connection, Table, Census], Awaitable[None]]
 
@@ -45,6 +46,8 @@ SELECT EXISTS (SELECT FROM ONLY {child} AS child
                  AND EXISTS (SELECT FROM ONLY {live} AS parent WHERE {is_match})
                  AND NOT EXISTS (SELECT FROM ONLY {new} AS parent WHERE {is_match})) AS is_lost
 """
+
+_ALTERED = "The table was altered while its rows were being written."
 
 log = structlog.get_logger(__name__)
 
@@ -71,6 +74,7 @@ async def swap(
             await connection.execute("SET LOCAL row_security = off")
             await keep_maintenance_out(connection, plan, live.relation_oid)
             await keep_writers_out(connection, plan)
+            marks = await _marks(connection, live, plan)
             await _compare(connection, live, plan, census=census)
             await refuse_lost_parents(connection, plan, work)
             new_oid = await _move(connection, plan, work)
@@ -84,7 +88,8 @@ async def swap(
         await finish(connection, new, new_census)
         with hindered_by_database():
             await keep_readers_out(connection, plan)
-            await _compare(connection, live, plan, census=None)
+            if await _marks(connection, live, plan) != marks:
+                raise HinderedError([_ALTERED])
             await connection.execute(statements)
     await _validate(connection, plan)
     return new
@@ -115,16 +120,20 @@ async def _is_parent_lost(
 
 
 async def _compare(
-    connection: Connection, live: Table, plan: Plan, *, census: Mapping[int, int] | None
+    connection: Connection, live: Table, plan: Plan, *, census: Mapping[int, int]
 ) -> None:
-    """Table and rows must be what they were at the beginning; rows where a census is given."""
+    """Table and rows must be what they were at the beginning."""
     if await read_plan(connection, live.relation_oid) != plan:
-        raise HinderedError(["The table was altered while its rows were being written."])
-    if census is None:
-        return
+        raise HinderedError([_ALTERED])
     found = await read_census(connection, sql.SQL(plan.shape.relation.relation))
     if found != dict(census):
         raise HinderedError(["Rows were edited while the new ones were being written."])
+
+
+async def _marks(connection: Connection, live: Table, plan: Plan) -> tuple[str, ...]:
+    others = [view.oid for view in plan.dependents.views]
+    others += [sequence.oid for sequence in plan.shape.sequences]
+    return await read_marks(connection, live.relation_oid, others=others)
 
 
 async def _move(connection: Connection, plan: Plan, work: WorkName) -> int:

@@ -82,7 +82,7 @@ async def keep_readers_out(connection: Connection, plan: Plan) -> None:
                 for table in [*_children(plan.dependents), relation]
             ),
             *(
-                sql.SQL(f"ALTER SEQUENCE {sequence.relation} {sequence.options}")
+                sql.SQL(f"ALTER SEQUENCE {sequence.relation} OWNER TO {plan.shape.relation.owner}")
                 for sequence in plan.shape.sequences
             ),
         ],

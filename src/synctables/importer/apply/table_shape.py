@@ -12,7 +12,7 @@ from psycopg import sql
 
 from synctables.importer.apply.columns import Statement
 from synctables.importer.apply.model import Connection
-from synctables.importer.apply.work_tables import WORK_SCHEMA, WorkName
+from synctables.importer.apply.work_schema import WORK_SCHEMA, WorkName
 from synctables.importer.model import SYSTEM_COLUMNS, Column
 
 # A default is none of the column's own where it is its domain's.
@@ -34,7 +34,8 @@ SELECT attribute.attname AS name,
        nullif(attribute.attcompression::text, '') AS compression,
        nullif(attribute.attstattarget, -1)::integer AS statistics_target,
        attribute.attoptions AS options,
-       type.typsend <> 0 AND type.typreceive <> 0 AS has_binary_form
+       CASE WHEN type.typsend <> 0 AND type.typreceive <> 0
+            THEN type.typsend::regproc::text END AS send
 FROM pg_attribute AS attribute
 JOIN pg_type AS type ON type.oid = attribute.atttypid
 LEFT JOIN pg_attrdef AS definition
@@ -115,7 +116,8 @@ class LiveColumn:
     compression: str | None = None
     statistics_target: int | None = None
     options: tuple[str, ...] = ()
-    has_binary_form: bool = True
+    send: str | None = None
+    """The function that makes its binary form; None where the type has no such form."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from uuid import uuid4
 
 import structlog
@@ -41,6 +42,26 @@ WHERE class.relnamespace = %(schema)s::regnamespace AND class.relkind IN ('r', '
 """
 
 log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkName:
+    """The name of a table in the making, and of what belongs to it."""
+
+    name: str
+
+    @property
+    def token(self) -> str:
+        """What no other name has."""
+        return self.name.removeprefix(_PREFIX)
+
+    @property
+    def table(self) -> sql.Identifier:
+        return in_work_schema(self.name)
+
+    def part(self, kind: str, number: int) -> str:
+        """The provisional name of an index, a sequence, … of the table."""
+        return f"{kind}{number}_{self.token}"
 
 
 def in_work_schema(name: str) -> sql.Identifier:

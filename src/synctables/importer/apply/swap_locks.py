@@ -2,7 +2,7 @@
 
 PostgreSQL looks for deadlocks once in each wait, after ``deadlock_timeout``, and ends the session
 that looked. So each wait of ours is far shorter than that, and none is begun while another
-session's look is due: then no session can ever find itself in a circle with us (refresh.md 18).
+session's look is due: then no session can find itself in a circle with us (refresh.md 18).
 """
 
 from __future__ import annotations

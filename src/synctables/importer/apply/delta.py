@@ -16,6 +16,7 @@ from synctables.importer.apply.signatures import is_journal_full
 from synctables.importer.apply.staging import find_changes, stage
 from synctables.importer.apply.statements import Plan, Written, write_delta, write_replacing
 from synctables.importer.apply.work import Judged, Work
+from synctables.importer.model import Column
 
 
 async def delta(
@@ -43,13 +44,27 @@ async def delta(
         unique_columns=judged.unique_columns,
     )
     await _remember_rows(connection, work, judged, written)
-    return Applied(table=live, columns=work.columns, rows=written.rows, way=Way.DELTA)
+    return Applied(
+        table=live,
+        columns=work.columns,
+        rows=written.rows,
+        way=Way.DELTA,
+        pairing=judged.pairing,
+        hand_edit_count=judged.hand_edit_count,
+    )
 
 
-async def stage_plan(connection: Connection, work: Work, judged: Judged) -> Plan:
+async def stage_plan(
+    connection: Connection,
+    work: Work,
+    judged: Judged,
+    *,
+    compared: tuple[Column, ...] | None = None,
+) -> Plan:
     """Send the rows that are needed, and find what differs between those that are paired.
 
-    Nothing but temporary tables is written.
+    ``compared``: the columns to compare them by, instead of all. Nothing but temporary tables is
+    written.
     """
     found, pairs = judged.found, judged.pairs
     arriving = np.setdiff1d(found.coming, pairs.positions)
@@ -57,7 +72,8 @@ async def stage_plan(connection: Connection, work: Work, judged: Judged) -> Plan
     positions = np.concatenate([pairs.positions, found.healed.positions])
     needed = np.unique(np.concatenate([positions, arriving, found.returning.positions]))
     await stage(connection, work.layer, needed, work.columns, on_rows=work.on_rows)
-    await find_changes(connection, judged.seen.table, work.columns, ids, positions)
+    columns = work.columns if compared is None else compared
+    await find_changes(connection, judged.seen.table, columns, ids, positions)
     return Plan(
         leaving=np.setdiff1d(np.concatenate([found.gone, found.strays]), pairs.ids),
         arriving=arriving,

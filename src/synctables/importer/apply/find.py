@@ -37,10 +37,12 @@ class Seen:
     census: Census
     types: dict[str, str]
     """The type of each column, as PostgreSQL prints it."""
+    view: sql.Identifier | None = None
+    """What to read the table through, where it does not have all the columns yet."""
 
     @property
     def table(self) -> sql.Identifier:
-        return qualified(self.live.schema_name, self.live.name)
+        return self.view or qualified(self.live.schema_name, self.live.name)
 
     def columns_before(self, contract: tuple[Column, ...]) -> frozenset[str]:
         """Columns of the last version of the file that the table still has."""

@@ -23,6 +23,22 @@ class Way(StrEnum):
     REWRITE = "rewrite"
 
 
+class PairedBy(StrEnum):
+    """What a row that changed is known again by."""
+
+    DECLARED_KEY = "declared_key"
+    DETECTED_KEY = "detected_key"
+    POSITION = "position"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pairing:
+    """How a refresh paired rows that changed: by which columns, or by their place in the file."""
+
+    by: PairedBy
+    columns: tuple[str, ...] = ()
+
+
 class HinderedError(Exception):
     """A new table cannot take the old one's place; ``reasons`` name what is in the way."""
 
@@ -58,3 +74,6 @@ class Applied:
     rows: RowCounts
     way: Way
     schema_changes: tuple[str, ...] = ()
+    pairing: Pairing | None = None
+    hand_edit_count: int | None = 0
+    """Rows that others had edited, all of them healed; None: healed, but not told apart."""

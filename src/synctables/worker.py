@@ -20,7 +20,7 @@ from synctables.db.pool import connection_options, create_pool
 from synctables.importer.model import Limits
 from synctables.importer.pipeline import Parts
 from synctables.importer.sandbox import SandboxLimits, Spare
-from synctables.jobs import CLOCK_QUEUE, RUN_QUEUE, create_jobs_app
+from synctables.jobs import CLOCK_QUEUE, PREVIEW_QUEUE, RUN_QUEUE, create_jobs_app
 from synctables.settings import Settings
 from synctables.syncs.recovery import HEARTBEAT_SECONDS, STALLED_AFTER_SECONDS
 from synctables.syncs.runs import Workshop
@@ -63,9 +63,14 @@ async def _work(
         _open_queue(database_url, settings) as app,
     ):
         register_tasks(app, workshop)
+        places = {
+            RUN_QUEUE: settings.run_concurrency,
+            PREVIEW_QUEUE: settings.preview_concurrency,
+            CLOCK_QUEUE: 1,
+        }
         queues = [
-            asyncio.create_task(_serve_queue(app, RUN_QUEUE, concurrency=settings.run_concurrency)),
-            asyncio.create_task(_serve_queue(app, CLOCK_QUEUE, concurrency=1)),
+            asyncio.create_task(_serve_queue(app, queue, concurrency=count))
+            for queue, count in places.items()
         ]
         stopping = asyncio.create_task(stop.wait())
         log.info("worker_ready", run_concurrency=settings.run_concurrency)
@@ -97,7 +102,7 @@ async def _open_queue(database_url: str, settings: Settings) -> AsyncIterator[Ap
         conninfo=database_url,
         kwargs=connection_options(APPLICATION_NAME),
         min_size=2,
-        max_size=settings.run_concurrency + 6,
+        max_size=settings.run_concurrency + settings.preview_concurrency + 8,
     )
     async with create_jobs_app(connector).open_async() as app:
         yield app
@@ -111,7 +116,7 @@ async def _open_workshop(
     pool = create_pool(
         database_url,
         min_size=1,
-        max_size=2 * settings.run_concurrency + 4,
+        max_size=2 * (settings.run_concurrency + settings.preview_concurrency) + 4,
         application_name=APPLICATION_NAME,
     )
     try:

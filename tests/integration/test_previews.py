@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.file_server import FileServer
+from synctables.syncs.preview_runs import forget_previews
+from tests.support.file_server import FileServer, Page
 from tests.support.previewing import Client
 
 CSV = b"name,lat,lon,size\nOslo,59.91,10.75,700000\nBergen,60.39,5.32,280000\nMolde,62.74,7.16,\n"
@@ -48,3 +49,316 @@ async def test_an_address_is_previewed_before_there_is_a_table(
     assert await client.desk.rows("SELECT count(*) FROM tables") == [(0,)]
     assert await client.desk.rows("SELECT count(*) FROM runs") == [(0,)]
     assert await client.desk.rows("SELECT count(*) FROM syncs") == [(0,)]
+
+
+async def test_a_preview_of_a_sync_says_what_a_run_would_do(
+    client: Client, file_server: FileServer
+) -> None:
+    url = file_server.put("/cities.csv", CSV, etag='"v1"')
+    sync = await client.add(url, key_columns=["name"])
+    file_server.put("/cities.csv", CHANGED, etag='"v2"')
+    result = await client.preview(sync["id"])
+
+    assert (result["way"], result["is_modified"], result["hand_edits"]) == ("delta", True, 0)
+    assert result["rows"] == {"inserted": 2, "updated": 1, "deleted": 1, "unchanged": 1}
+    assert result["paired_by"] == {"by": "declared_key", "columns": ["name"]}
+    examples = result["examples"]
+    assert examples["updated"] == [{"id": 1, "changes": {"size": {"old": 700000, "new": 709000}}}]
+    (deleted,) = examples["deleted"]
+    assert (deleted["id"], deleted["values"]["name"], deleted["values"]["size"]) == (
+        3,
+        "Molde",
+        None,
+    )
+    inserted = [(row["row"], row["values"]["name"]) for row in examples["inserted"]]
+    assert inserted == [(3, "Voss"), (4, "Hamar")]
+    assert [row["values"]["name"] for row in examples["unchanged"]] == ["Bergen"]
+    assert [row["row"] for row in result["first_rows"]] == [1, 2, 3, 4]
+
+
+EVERYTHING = """
+SELECT (SELECT jsonb_agg(to_jsonb(syncs)) FROM syncs),
+       (SELECT jsonb_agg(to_jsonb(runs) ORDER BY id) FROM runs),
+       (SELECT jsonb_agg(to_jsonb(tables)) FROM tables),
+       (SELECT jsonb_agg(to_jsonb(table_states)) FROM table_states),
+       (SELECT count(*) FROM log_entries), (SELECT count(*) FROM signature_journal),
+       (SELECT jsonb_agg(jsonb_build_array(relname, relnatts, relfilenode) ORDER BY oid)
+        FROM pg_class WHERE relnamespace = 'bob'::regnamespace),
+       (SELECT jsonb_agg(jsonb_build_array(ctid, xmin, to_jsonb(cities)) ORDER BY ctid)
+        FROM bob.cities)
+"""
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(CHANGED, id="a version that would pass"),
+        pytest.param(CSV, id="the version that is there"),
+        pytest.param(b"name,lat,lon,size\n", id="a version that would be refused"),
+        pytest.param(b"name,lat,lon,size,age\nOslo,59.91,10.75,x,9\n", id="other columns"),
+        pytest.param(b"<!DOCTYPE html><html></html>", id="a version that cannot be read"),
+    ],
+)
+async def test_nothing_comes_of_a_preview(
+    client: Client, file_server: FileServer, body: bytes
+) -> None:
+    sync = await client.add(file_server.put("/cities.csv", CSV, etag='"v1"'))
+    await client.desk.execute("UPDATE bob.cities SET size = 1 WHERE name = 'Oslo'")
+    before = await client.desk.rows(EVERYTHING)
+    file_server.put("/cities.csv", body, etag='"v2"')
+    await client.preview(sync["id"])
+    assert await client.desk.rows(EVERYTHING) == before
+    assert await client.show(sync["id"]) == sync
+
+
+async def test_a_source_that_did_not_change_is_said_so(
+    client: Client, file_server: FileServer
+) -> None:
+    sync = await client.add(file_server.put("/cities.csv", CSV, etag='"v1"'))
+    file_server.put("/cities.csv", CSV, etag='"v2"')
+    result = await client.preview(sync["id"])
+    assert (result["is_modified"], result["etag"]) == (False, '"v2"')
+    assert result["rows"] == {"inserted": 0, "updated": 0, "deleted": 0, "unchanged": 3}
+    assert len(result["first_rows"]) == 3
+
+
+GOOD = b"name,size\n" + b"".join(b"city %d,%d\n" % (i, i) for i in range(30))
+REFUSED = [
+    pytest.param(b"name,size\n", {}, [(2102, "empty")], id="no rows"),
+    pytest.param(b"name,size\na,1\n", {}, [(2101, "row_loss")], id="few rows"),
+    pytest.param(b"<!DOCTYPE html><p>Log in</p>", {}, [(2103, "html")], id="a page"),
+    pytest.param(
+        GOOD.replace(b",7\n", b",x\n"), {"schema_policy": "freeze"}, [(2012, "schema")],
+        id="a value of another type",
+    ),
+    pytest.param(
+        b"name,age\na,1\n", {"schema_policy": "freeze"}, [(2101, "row_loss"), (2012, "schema")],
+        id="few rows and other columns",
+    ),
+    pytest.param(
+        b"name,age\n", {"schema_policy": "freeze"}, [(2102, "empty"), (2012, "schema")],
+        id="no rows and other columns",
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("body", "options", "expected"), REFUSED)
+async def test_every_refusal_is_told_and_is_what_a_run_says(
+    client: Client,
+    file_server: FileServer,
+    body: bytes,
+    options: dict[str, Any],
+    expected: list[tuple[int, str]],
+) -> None:
+    sync = await client.add(file_server.put("/cities.csv", GOOD), **options)
+    file_server.put("/cities.csv", body)
+    result = await client.preview(sync["id"])
+    refusals = [refusal for refusal in result["refusals"] if refusal["accept"]]
+    assert [(refusal["code"], refusal["accept"]) for refusal in refusals] == expected
+    assert all(r["title"] and r["text"] and r["hint"] for r in refusals)
+
+    run = await client.run(sync["id"])
+    assert run.error_code == refusals[0]["code"]
+    assert refusals[0]["text"] in str(run.error_message)
+
+    words = [word for _, word in expected]
+    accepted = await client.preview(sync["id"], accept=words)
+    assert not {code for code, _ in expected} & {r["code"] for r in accepted["refusals"]}
+
+
+async def test_options_hold_for_the_preview_alone(client: Client, file_server: FileServer) -> None:
+    sync = await client.add(file_server.put("/cities.csv", GOOD))
+    file_server.put("/cities.csv", b"name,size\na,1\n")
+    assert (await client.preview(sync["id"], max_row_loss=1))["refusals"] == []
+    assert (await client.show(sync["id"]))["max_row_loss"] == 0.9
+
+
+async def test_a_type_that_something_depends_on_is_foretold(
+    client: Client, file_server: FileServer
+) -> None:
+    sync = await client.add(file_server.put("/cities.csv", b"id,size\na,1\nb,2\n"))
+    await client.desk.execute("CREATE MATERIALIZED VIEW bob.sizes AS SELECT size FROM bob.cities")
+    file_server.put("/cities.csv", b"id,size\na,1\nb,two\n")
+    result = await client.preview(sync["id"])
+    assert result["way"] is None
+    assert result["schema_changes"] == ['column "size" became text, from bigint']
+    (refusal,) = result["refusals"]
+    assert (refusal["code"], refusal["accept"]) == (2013, None)
+    assert result["examples"]["updated"] == [
+        {"id": 2, "changes": {"size": {"old": 2, "new": "two"}}}
+    ]
+    run = await client.run(sync["id"])
+    assert run.error_code == 2013
+    assert refusal["text"] in str(run.error_message)
+
+
+async def test_columns_that_come_and_go_are_foretold(
+    client: Client, file_server: FileServer
+) -> None:
+    sync = await client.add(file_server.put("/a.csv", b"id,size\na,1\nb,2\n"))
+    file_server.put("/a.csv", b"id,age\na,\nb,9\n")
+    result = await client.preview(sync["id"])
+    assert result["schema_changes"] == [
+        'column "age" (bigint) was added',
+        'column "size" vanished, its values become NULL',
+    ]
+    assert [change["changes"] for change in result["examples"]["updated"]] == [
+        {"size": {"old": 1, "new": None}},
+        {"age": {"old": None, "new": 9}, "size": {"old": 2, "new": None}},
+    ]
+    assert result["rows"] == {
+        name: count for name, count in (await client.run(sync["id"])).report["rows"].items()
+        if name != "read"
+    }  # fmt: skip
+
+
+async def test_a_preview_works_while_a_run_is_under_way(
+    client: Client, file_server: FileServer
+) -> None:
+    sync = await client.add(file_server.put("/cities.csv", CSV))
+    held = Page(body=CHANGED, hold_after_bytes=10)
+    file_server.script("/cities.csv", held, Page(body=CHANGED))
+    await client.call("PUT", f"synchronizations/{sync['id']}/sync_now")
+    await asyncio.to_thread(file_server.wait_until_held, "/cities.csv")
+    assert (await client.preview(sync["id"]))["rows"]["inserted"] == 2
+    assert (await client.show(sync["id"]))["state"] == "syncing"
+    file_server.release("/cities.csv")
+    await client.desk.until(lambda: client.ended(sync["id"]))
+    assert (await client.show(sync["id"]))["state"] == "success"
+
+
+async def test_a_preview_waits_for_nothing_that_a_run_locks_and_a_run_not_for_it(
+    client: Client, file_server: FileServer
+) -> None:
+    sync = await client.add(file_server.put("/cities.csv", CSV))
+    file_server.put("/cities.csv", CHANGED)
+    async with client.desk.pool.connection() as connection, connection.transaction():
+        await connection.execute("SELECT FROM synctables.table_states FOR UPDATE")
+        await connection.execute("SELECT FROM synctables.tables FOR UPDATE")
+        await connection.execute("UPDATE bob.cities SET size = 5")
+        assert (await client.preview(sync["id"]))["hand_edits"] == 0
+
+
+async def test_edits_by_hand_are_counted(client: Client, file_server: FileServer) -> None:
+    sync = await client.add(file_server.put("/cities.csv", CSV))
+    await client.desk.execute("UPDATE bob.cities SET size = 5 WHERE name = 'Bergen'")
+    await client.desk.execute("DELETE FROM bob.cities WHERE name = 'Oslo'")
+    file_server.put("/cities.csv", CSV + b"Voss,60.63,6.42,6000\n")
+    result = await client.preview(sync["id"])
+    assert result["hand_edits"] == 2
+    assert result["rows"] == {"inserted": 2, "updated": 1, "deleted": 0, "unchanged": 1}
+    (changed,) = result["examples"]["updated"]
+    assert changed["changes"] == {"size": {"old": 5, "new": 280000}}
+
+
+async def test_a_sync_without_a_table_is_previewed_as_a_creation(
+    client: Client, file_server: FileServer
+) -> None:
+    sync = await client.add(file_server.put("/a.csv", status=404))
+    file_server.put("/a.csv", b"a\n1\n")
+    result = await client.preview(sync["id"])
+    assert (result["way"], result["is_modified"]) == ("create", None)
+
+
+@pytest.mark.parametrize(
+    ("path", "code"),
+    [
+        pytest.param("http://169.254.169.254/latest/meta-data", 1102, id="a private address"),
+        pytest.param("/missing.csv", 1100, id="nothing there"),
+        pytest.param("/picture.csv", 1002, id="no data"),
+    ],
+)
+async def test_what_would_end_a_run_ends_a_preview(
+    client: Client, file_server: FileServer, path: str, code: int
+) -> None:
+    file_server.put("/picture.csv", b"\x89PNG\r\n\x1a\n" + bytes(100))
+    url = path if path.startswith("http") else file_server.url(path)
+    status, answer = await client.call("POST", "preview", {"url": url})
+    assert (status, answer["state"], answer["error_code"]) == (200, "failure", code)
+    assert answer["error_text"]["title"]
+    assert answer["result"] is None
+
+
+async def test_a_table_that_is_gone_is_said(client: Client, file_server: FileServer) -> None:
+    sync = await client.add(file_server.put("/cities.csv", CSV))
+    await client.desk.execute("DROP TABLE bob.cities")
+    _, answer = await client.call("POST", f"synchronizations/{sync['id']}/preview")
+    assert (answer["state"], answer["error_code"]) == ("failure", 2104)
+
+
+async def test_who_does_not_wait_gets_an_id(client: Client, file_server: FileServer) -> None:
+    url = file_server.put("/a.csv", b"a\n1\n", hold_after_bytes=2)
+    status, begun = await client.call("POST", "preview", {"url": url, "wait": 0.1})
+    assert status == 202
+    assert (begun["result"], begun["finished_at"]) == (None, None)
+    file_server.release("/a.csv")
+
+    async def ended() -> Any:
+        shown = (await client.call("GET", f"preview/{begun['id']}"))[1]
+        return shown if shown["finished_at"] else None
+
+    shown = await client.desk.until(ended)
+    assert shown["result"]["row_count"] == 1
+
+
+HOSTILE = [
+    pytest.param("/wide.csv", ",".join(f"column number {n}" for n in range(350)) + "\n"
+                 + ("x" * 300 + ",") * 349 + "x\n", 350, id="many columns of long values"),
+    pytest.param("/long.csv", "h" * 100_000 + "\n" + "y" * 2_000_000 + "\n", 1, id="a long value"),
+    pytest.param("/shape.geojson", '{"type": "LineString", "coordinates": ['
+                 + ",".join(f"[{n % 180}, {n % 90}]" for n in range(100_000)) + "]}", 0,
+                 id="a shape of many points"),
+    pytest.param("/control.csv", "a,b\n\x1b[2J\u202e,<script>\n", 2, id="control characters"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("path", "body", "column_count"), HOSTILE)
+async def test_whatever_a_file_holds_the_answer_is_small(
+    client: Client, file_server: FileServer, path: str, body: str, column_count: int
+) -> None:
+    url = file_server.put(path, body.encode())
+    result = await client.preview_address(url)
+    assert (len(result["columns"]), result["row_count"]) == (column_count, 1)
+    assert len(str(result)) < 1_000_000
+    sync = await client.add(url)
+    await client.desk.execute(f'UPDATE bob."{sync["name"]}" SET the_geom = NULL')
+    await client.desk.execute(f'DELETE FROM bob."{sync["name"]}"')
+    again = await client.preview(sync["id"])
+    assert again["rows"]["inserted"] == 1
+    assert len(str(again)) < 1_000_000
+
+
+async def test_shapes_that_no_geojson_can_hold_are_shown_as_cut(
+    client: Client, file_server: FileServer
+) -> None:
+    sync = await client.add(file_server.put("/cities.csv", CSV))
+    curve = "ST_GeomFromText('CIRCULARSTRING(0 0, 1 1, 2 0)', 4326)"
+    await client.desk.execute(f"UPDATE bob.cities SET the_geom = {curve}")
+    file_server.put("/cities.csv", CSV + CSV.splitlines()[1] + b"\n")
+    updated = (await client.preview(sync["id"]))["examples"]["updated"]
+    assert [change["changes"]["the_geom"]["old"]["type"] for change in updated] == [
+        "CircularString"
+    ] * 3
+    assert all(change["changes"]["the_geom"]["old"]["is_cut"] for change in updated)
+
+
+async def test_numbers_beyond_a_double_are_told_as_text(
+    client: Client, file_server: FileServer
+) -> None:
+    body = b"big,exact\n12345678901234567890123,1.5\n9,0.12345678901234567890\n"
+    result = await client.preview_address(file_server.put("/a.csv", body))
+    assert [row["values"]["big"] for row in result["first_rows"]] == ["12345678901234567890123", 9]
+    assert result["first_rows"][1]["values"]["exact"] == "0.1234567890123456789"
+
+
+async def test_a_day_later_a_preview_is_forgotten(client: Client, file_server: FileServer) -> None:
+    url = file_server.put("/a.csv", b"a\n1\n")
+    old, new = [await client.call("POST", "preview", {"url": url}) for _ in range(2)]
+    await client.desk.execute(
+        "UPDATE synctables.previews SET created_at = now() - interval '25 hours'"
+        f" WHERE id = '{old[1]['id']}'"
+    )
+    async with client.desk.pool.connection() as connection:
+        await forget_previews(connection)
+    assert (await client.call("GET", f"preview/{old[1]['id']}"))[0] == 404
+    assert (await client.call("GET", f"preview/{new[1]['id']}"))[0] == 200

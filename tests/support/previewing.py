@@ -54,6 +54,10 @@ class Client:
         assert run is not None
         return await self.desk.wait_for(run.id)
 
+    async def ended(self, sync_id: str) -> bool | None:
+        """True as soon as no run is under way, for `Desk.until`."""
+        return (await self.show(sync_id))["state"] in ("success", "failure") or None
+
     async def preview(self, sync_id: str, **options: Any) -> Json:
         """What a preview of the sync finds."""
         return await self.result(f"synchronizations/{sync_id}/preview", options)
@@ -70,5 +74,5 @@ class Client:
 
 @pytest.fixture
 def client(desk: Desk, database_url: str, worker: None) -> Iterator[Client]:
-    with serve_api(database_url, sync_now_seconds=0, preview_wait_seconds=15) as server:
+    with serve_api(database_url, sync_now_seconds=0, preview_wait_seconds=18) as server:
         yield Client(api=server.create_account("bob"), desk=desk)

@@ -210,21 +210,19 @@ async def _describe(
     retyped = judged.seen.retyped(work.columns)
     compared = tuple(column for column in work.columns if column.name not in retyped)
     plan = await stage_plan(connection, work, judged, compared=compared)
-    way, refusal = await _way(connection, work, judged)
-    if way is Way.DELTA:
-        rows = await _count_delta(connection, plan)
-    else:
-        rows = count_rows(work, judged)
+    by_delta = await _count_delta(connection, plan)
     updated = await _updated(connection, work, judged, compared)
+    deleted = await _rows_of_table(connection, work, judged.seen, plan.leaving[:EXAMPLES])
     shown = await _rows_of_file(connection, work.layer, work.columns, _positions(plan, judged))
+    way, refusal = await _way(connection, work, judged)
     return Foreseen(
         way=way,
-        rows=rows,
+        rows=by_delta if way is Way.DELTA else count_rows(work, judged),
         first_rows={number: shown[number] for number in list(shown)[:FIRST_ROWS]},
         examples=Examples(
             inserted={int(number): shown[number] for number in _inserted(plan)},
             updated=updated,
-            deleted=await _rows_of_table(connection, work, judged.seen, plan.leaving[:EXAMPLES]),
+            deleted=deleted,
             unchanged={int(number): shown[number] for number in _unchanged(plan, judged)},
         ),
         schema_changes=(

@@ -186,7 +186,8 @@ async def test_a_run_says_how_it_went(
     file_server.put("/cities.csv", body.replace(b"3,1", b"3,4"))
     run = await client.run(sync["id"])
     expected = paired_by or {"by": "position", "columns": []}
-    (table,) = run.report["tables"]  # type: ignore[misc, attr-defined]
+    report: Any = run.report
+    (table,) = report["tables"]
     assert table == {"name": "cities", "way": "delta", "hand_edits": 1, "paired_by": expected}
     shown = (await client.call("GET", f"imports/{run.id}"))[1]
     assert shown["report"]["tables"] == [table]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
 import pytest
 
+from synctables.cli import run
 from synctables.syncs.preview_runs import forget_previews
 from tests.support.file_server import FileServer, Page
 from tests.support.previewing import Client
@@ -157,9 +159,9 @@ async def test_every_refusal_is_told_and_is_what_a_run_says(
     assert [(refusal["code"], refusal["accept"]) for refusal in refusals] == expected
     assert all(r["title"] and r["text"] and r["hint"] for r in refusals)
 
-    run = await client.run(sync["id"])
-    assert run.error_code == refusals[0]["code"]
-    assert refusals[0]["text"] in str(run.error_message)
+    run_after = await client.run(sync["id"])
+    assert run_after.error_code == refusals[0]["code"]
+    assert refusals[0]["text"] in str(run_after.error_message)
 
     words = [word for _, word in expected]
     accepted = await client.preview(sync["id"], accept=words)
@@ -187,9 +189,9 @@ async def test_a_type_that_something_depends_on_is_foretold(
     assert result["examples"]["updated"] == [
         {"id": 2, "changes": {"size": {"old": 2, "new": "two"}}}
     ]
-    run = await client.run(sync["id"])
-    assert run.error_code == 2013
-    assert refusal["text"] in str(run.error_message)
+    refused = await client.run(sync["id"])
+    assert refused.error_code == 2013
+    assert refusal["text"] in str(refused.error_message)
 
 
 async def test_columns_that_come_and_go_are_foretold(
@@ -206,10 +208,8 @@ async def test_columns_that_come_and_go_are_foretold(
         {"size": {"old": 1, "new": None}},
         {"age": {"old": None, "new": 9}, "size": {"old": 2, "new": None}},
     ]
-    assert result["rows"] == {
-        name: count for name, count in (await client.run(sync["id"])).report["rows"].items()
-        if name != "read"
-    }  # fmt: skip
+    report: Any = (await client.run(sync["id"])).report
+    assert {"read": 2, **result["rows"]} == report["rows"]
 
 
 async def test_a_preview_works_while_a_run_is_under_way(
@@ -362,3 +362,40 @@ async def test_a_day_later_a_preview_is_forgotten(client: Client, file_server: F
         await forget_previews(connection)
     assert (await client.call("GET", f"preview/{old[1]['id']}"))[0] == 404
     assert (await client.call("GET", f"preview/{new[1]['id']}"))[0] == 200
+
+
+async def test_the_command_says_the_same_in_lines(
+    client: Client,
+    file_server: FileServer,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("SYNCTABLES_SERVER", client.api.base_url)
+    monkeypatch.setenv("SYNCTABLES_API_KEY", client.api.api_key)
+
+    async def command(*arguments: str) -> tuple[int, str, str]:
+        code = await asyncio.to_thread(run, ["preview", *arguments])
+        return code, *capsys.readouterr()
+
+    url = file_server.put("/cities.csv", CSV)
+    code, out, _ = await command(url)
+    assert (code, out.splitlines()[0].partition(" (")[0]) == (0, "cities: 3 inserted by create")
+    assert "size\tbigint\tsize\tfits every value" in out
+
+    await client.add(url, key_columns=["name"])
+    file_server.put("/cities.csv", CHANGED)
+    code, out, _ = await command("cities")
+    assert code == 0
+    assert "~ id 1: size: 700000 → 709000" in out
+    assert "- id 3: " in out
+    assert "+ row 3: " in out
+
+    file_server.put("/cities.csv", b"name,lat,lon,size\n\x1b[2J")
+    code, out, _ = await command("cities", "--json", "--accept", "schema")
+    assert (code, json.loads(out)["result"]["refusals"][0]["code"]) == (1, 2101)
+    code, out, _ = await command("cities")
+    assert "Override: --accept row_loss" in out
+    assert "\x1b" not in out
+
+    code, _, err = await command(file_server.url("/missing.csv"))
+    assert (code, err.startswith("Error: 1100 Download file not found.")) == (1, True)

@@ -5,13 +5,19 @@ from __future__ import annotations
 import asyncio
 import json
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
 from synctables.cli import run
+from synctables.syncs.model import SyncOptions
 from synctables.syncs.preview_runs import forget_previews
+from synctables.syncs.previews import MOST_UNFINISHED, Preview, create_preview, find_preview
+from synctables.syncs.runs import MOST_ATTEMPTS
+from tests.support.api_server import ApiAccount, ApiServer
 from tests.support.file_server import FileServer, Page
 from tests.support.previewing import Client
+from tests.support.workers import Desk, StartWorker
 
 CSV = b"name,lat,lon,size\nOslo,59.91,10.75,700000\nBergen,60.39,5.32,280000\nMolde,62.74,7.16,\n"
 CHANGED = (
@@ -227,15 +233,18 @@ async def test_a_preview_works_while_a_run_is_under_way(
     assert (await client.show(sync["id"]))["state"] == "success"
 
 
-async def test_a_preview_waits_for_nothing_that_a_run_locks_and_a_run_not_for_it(
+async def test_a_preview_waits_for_nothing_that_a_run_locks_and_no_run_for_it(
     client: Client, file_server: FileServer
 ) -> None:
+    """EXCLUSIVE lets nobody pass who locks more than a reader, and two who do not wait for each
+    other in one order do not in the other."""
     sync = await client.add(file_server.put("/cities.csv", CSV))
     file_server.put("/cities.csv", CHANGED)
     async with client.desk.pool.connection() as connection, connection.transaction():
         await connection.execute("SELECT FROM synctables.table_states FOR UPDATE")
         await connection.execute("SELECT FROM synctables.tables FOR UPDATE")
         await connection.execute("UPDATE bob.cities SET size = 5")
+        await connection.execute("LOCK TABLE bob.cities IN EXCLUSIVE MODE")
         assert (await client.preview(sync["id"]))["hand_edits"] == 0
 
 
@@ -349,6 +358,74 @@ async def test_numbers_beyond_a_double_are_told_as_text(
     result = await client.preview_address(file_server.put("/a.csv", body))
     assert [row["values"]["big"] for row in result["first_rows"]] == ["12345678901234567890123", 9]
     assert result["first_rows"][1]["values"]["exact"] == "0.1234567890123456789"
+
+
+async def test_a_preview_whose_worker_ends_again_and_again_is_stuck(
+    desk: Desk, file_server: FileServer, start_worker: StartWorker
+) -> None:
+    async with desk.pool.connection() as connection:
+        preview = await create_preview(
+            connection,
+            desk.jobs_app,
+            account_id=desk.account.id,
+            sync_id=None,
+            url=file_server.put("/a.csv", b"a\n1\n"),
+            options=SyncOptions(interval_seconds=3600),
+            accept=(),
+        )
+    await desk.execute(f"UPDATE previews SET attempt_count = {MOST_ATTEMPTS}")
+    await start_worker()
+
+    async def ended() -> Preview | None:
+        async with desk.pool.connection() as connection:
+            found = await find_preview(
+                connection, account_id=desk.account.id, preview_id=preview.id
+            )
+        return found if found.finished_at else None
+
+    assert (await desk.until(ended)).error_code == 6671
+
+
+async def test_an_account_has_so_many_previews_waiting_and_no_more(api: ApiAccount) -> None:
+    """No worker takes them here."""
+    statuses = [
+        api.call("POST", "preview", json={"url": "https://example.org/a.csv"}).status_code
+        for _ in range(MOST_UNFINISHED + 1)
+    ]
+    assert statuses == [202] * MOST_UNFINISHED + [400]
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status"),
+    [
+        pytest.param("preview", {}, 400, id="no address"),
+        pytest.param("preview", {"url": "ftp://example.org/a.csv"}, 400, id="a wrong address"),
+        pytest.param("preview", {"url": "https://x.org/a", "wait": -1}, 400, id="a wrong wait"),
+        pytest.param(
+            "preview", {"url": "https://x.org/a", "accept": "all"}, 400, id="a wrong word"
+        ),
+        pytest.param(f"synchronizations/{uuid4()}/preview", {}, 404, id="no such sync"),
+    ],
+)
+def test_a_wrong_call_is_refused_and_nothing_is_stored(
+    api: ApiAccount, shared_server: ApiServer, path: str, body: dict[str, Any], status: int
+) -> None:
+    answer = api.call("POST", path, json=body)
+    assert (answer.status_code, list(answer.json())) == (status, ["errors"])
+    assert not shared_server.query(
+        "SELECT FROM previews JOIN accounts ON accounts.id = account_id WHERE name = %s", api.name
+    )
+
+
+def test_previews_are_their_accounts_own(api: ApiAccount, shared_server: ApiServer) -> None:
+    other = shared_server.create_account(f"other-{api.name}")
+    sync = api.create_sync()
+    mine = api.call("POST", f"synchronizations/{sync['id']}/preview")
+    assert (mine.status_code, mine.json()["synchronization_id"]) == (202, sync["id"])
+    assert api.call_plain("GET", mine.headers["Location"]).status_code == 401
+    assert api.call("GET", f"preview/{mine.json()['id']}").json()["state"] == "pending"
+    assert other.call("GET", f"preview/{mine.json()['id']}").status_code == 404
+    assert other.call("POST", f"synchronizations/{sync['id']}/preview").status_code == 404
 
 
 async def test_a_day_later_a_preview_is_forgotten(client: Client, file_server: FileServer) -> None:

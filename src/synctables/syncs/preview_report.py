@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from synctables.errors import RefusedError, RunError
-from synctables.importer.apply.foresee import Change, Foreseen, Values
+from synctables.importer.apply.examples import Change, Values
+from synctables.importer.apply.foresee import Foreseen
 from synctables.importer.model import Misfit, TypedLayer
 from synctables.importer.preview import Previewed
 

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from psycopg import errors as pg
@@ -29,52 +28,28 @@ from synctables.importer.apply.columns import (
 )
 from synctables.importer.apply.copying import OnRows
 from synctables.importer.apply.delta import stage_plan
+from synctables.importer.apply.examples import (
+    EXAMPLES,
+    FIRST_ROWS,
+    Examples,
+    Values,
+    choose,
+    rows_of_file,
+)
 from synctables.importer.apply.find import Seen, look
 from synctables.importer.apply.model import Applied, Connection, Pairing, Target, Way
 from synctables.importer.apply.new_table import count_rows
 from synctables.importer.apply.refresh import InFullError, compare, is_to_rewrite
-from synctables.importer.apply.row_sets import Numbers
-from synctables.importer.apply.samples import read_rows
-from synctables.importer.apply.staging import STAGED_ROWS, all_names, stage
 from synctables.importer.apply.statements import Plan
-from synctables.importer.apply.typed_rows import POSITION
 from synctables.importer.apply.work import Judged, Means, Work
-from synctables.importer.model import ID_COLUMN, Column, RowCounts, TypedLayer
+from synctables.importer.model import RowCounts, TypedLayer
 
-FIRST_ROWS = 10
-EXAMPLES = 3
 _MOST_ATTEMPTS = 5
 _VIEW = sql.Identifier("pg_temp", "live_table")
 
-_CHANGES = """
-SELECT "#id" AS id, "#position" AS position, "#mask" AS mask FROM pg_temp.changes
-WHERE position('1' IN "#mask") > 0 OR {any}
-ORDER BY position('1' IN "#mask") = 0, "#position" LIMIT {limit}
-"""
 _COUNT_CHANGED = """
 SELECT count(*) AS rows FROM pg_temp.changes WHERE position('1' IN "#mask") > 0
 """
-
-Values = dict[str, Any]
-"""JSON values by column."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Change:
-    """A row that would be updated: old and new value of each column that differs."""
-
-    id: int
-    columns: dict[str, tuple[Any, Any]]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Examples:
-    """A few rows of each kind: of the file by row number, of the table by ``cartodb_id``."""
-
-    inserted: dict[int, Values] = field(default_factory=dict)
-    updated: tuple[Change, ...] = ()
-    deleted: dict[int, Values] = field(default_factory=dict)
-    unchanged: dict[int, Values] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,7 +133,7 @@ async def _hold(connection: Connection, live: Table) -> bool:
 async def _foresee_create(pool: AsyncConnectionPool[Connection], layer: TypedLayer) -> Foreseen:
     async with _still(pool) as connection:
         first = np.arange(1, min(layer.row_count, FIRST_ROWS) + 1)
-        rows = await _rows_of_file(connection, layer, layer.columns, first)
+        rows = await rows_of_file(connection, layer, layer.columns, first)
     inserted = {number: rows[number] for number in list(rows)[:EXAMPLES]}
     return Foreseen(
         way=Way.CREATE,
@@ -211,20 +186,13 @@ async def _describe(
     compared = tuple(column for column in work.columns if column.name not in retyped)
     plan = await stage_plan(connection, work, judged, compared=compared)
     by_delta = await _count_delta(connection, plan)
-    updated = await _updated(connection, work, judged, compared)
-    deleted = await _rows_of_table(connection, work, judged.seen, plan.leaving[:EXAMPLES])
-    shown = await _rows_of_file(connection, work.layer, work.columns, _positions(plan, judged))
+    first_rows, examples = await choose(connection, work, judged, plan, compared=compared)
     way, refusal = await _way(connection, work, judged)
     return Foreseen(
         way=way,
         rows=by_delta if way is Way.DELTA else count_rows(work, judged),
-        first_rows={number: shown[number] for number in list(shown)[:FIRST_ROWS]},
-        examples=Examples(
-            inserted={int(number): shown[number] for number in _inserted(plan)},
-            updated=updated,
-            deleted=deleted,
-            unchanged={int(number): shown[number] for number in _unchanged(plan, judged)},
-        ),
+        first_rows=first_rows,
+        examples=examples,
         schema_changes=(
             *describe_changes(work.columns, types),
             *_vanished(work, judged.seen),
@@ -258,59 +226,6 @@ async def _count_delta(connection: Connection, plan: Plan) -> RowCounts:
     )
 
 
-async def _updated(
-    connection: Connection, work: Work, judged: Judged, compared: tuple[Column, ...]
-) -> tuple[Change, ...]:
-    """A few rows that would be updated, and what differs in them."""
-    is_retyped = len(compared) < len(work.columns)
-    found = await (
-        await connection.execute(
-            sql.SQL(_CHANGES).format(any=sql.Literal(is_retyped), limit=sql.Literal(EXAMPLES))
-        )
-    ).fetchall()
-    ids = np.array([row["id"] for row in found], np.int64)
-    old = await _rows_of_table(connection, work, judged.seen, ids)
-    new = await read_rows(
-        connection, STAGED_ROWS, _file_types(work.columns),
-        key=POSITION, numbers=np.array([row["position"] for row in found], np.int64),
-    )  # fmt: skip
-    names = all_names(compared)
-    changes = []
-    for row in found:
-        before, after = old[row["id"]], new[row["position"]]
-        differing = {name for name, mark in zip(names, row["mask"], strict=True) if mark == "1"}
-        differing |= {name for name in after if name not in names and before[name] != after[name]}
-        columns = {name: (before[name], after[name]) for name in after if name in differing}
-        changes.append(Change(id=row["id"], columns=columns))
-    return tuple(changes)
-
-
-def _positions(plan: Plan, judged: Judged) -> Numbers:
-    """The rows of the file that are shown: the first ones, and the examples."""
-    first = np.arange(1, min(plan.row_count, FIRST_ROWS) + 1)
-    return np.unique(np.concatenate([first, _inserted(plan), _unchanged(plan, judged)]))
-
-
-def _inserted(plan: Plan) -> Numbers:
-    return np.sort(np.concatenate([plan.arriving, plan.returning_positions]))[:EXAMPLES]
-
-
-def _unchanged(plan: Plan, judged: Judged) -> Numbers:
-    """The first rows that nothing is done with."""
-    touched = np.unique(
-        np.concatenate(
-            [
-                plan.arriving,
-                plan.returning_positions,
-                judged.pairs.positions,
-                judged.found.healed.positions,
-            ]
-        )
-    )
-    likely = np.arange(1, min(plan.row_count, len(touched) + EXAMPLES) + 1)
-    return np.setdiff1d(likely, touched)[:EXAMPLES]
-
-
 def _vanished(work: Work, seen: Seen) -> list[str]:
     names = {column.name for column in work.layer.columns}
     return [
@@ -318,25 +233,3 @@ def _vanished(work: Work, seen: Seen) -> list[str]:
         for column in work.target.contract
         if column.name in seen.columns_before(work.target.contract) - names
     ]
-
-
-async def _rows_of_file(
-    connection: Connection, layer: TypedLayer, columns: tuple[Column, ...], positions: Numbers
-) -> dict[int, Values]:
-    await stage(connection, layer, positions, columns, on_rows=lambda _: None)
-    return await read_rows(
-        connection, STAGED_ROWS, _file_types(layer.columns), key=POSITION, numbers=positions
-    )
-
-
-async def _rows_of_table(
-    connection: Connection, work: Work, seen: Seen, ids: Numbers
-) -> dict[int, Values]:
-    """Rows as they are, without the columns of others."""
-    types = {column.name: seen.types[column.name] for column in work.columns}
-    relation = sql.SQL("ONLY {}").format(seen.table)
-    return await read_rows(connection, relation, types, key=ID_COLUMN, numbers=ids)
-
-
-def _file_types(columns: tuple[Column, ...]) -> dict[str, str]:
-    return {column.name: column.type.value for column in columns}

@@ -28,14 +28,33 @@ from tests.support.workers import Desk, StartWorker
 
 TESTS = Path(__file__).parents[1]
 
+PROTECTED_FILES = (
+    # Made with py7zr 1.1, msoffcrypto-tool 6.1 and, after the formats' specifications, by hand;
+    # those of RAR 4 and the ZIP with a hidden list are libarchive's own samples (BSD 2-Clause).
+    *("7z_with_password.7z", "7z_with_password_on_its_list_of_files.7z"),
+    *("rar_4_with_password.rar", "rar_4_with_password_on_its_list_of_files.rar"),
+    "rar_4_with_password_on_one_of_two_files.rar",
+    *("rar_5_with_password.rar", "rar_5_with_password_on_its_list_of_files.rar"),
+    *("zip_with_password.zip", "zip_with_password_on_its_list_of_files.zip"),
+    *("ods_with_password.ods", "ods_with_password_on_everything.ods"),
+    *("xls_with_password.xls", "xlsx_with_password.xlsx"),
+)
+
+RASTERS = (
+    *("esri_ascii_grid.asc", "geotiff_of_one_pixel.tif", "geotiff_with_its_side_files.zip"),
+    "geopackage_of_raster_tiles_only.gpkg",
+)
+
 FAULTY_FILES: list[tuple[int, str]] = [
     (1002, "picture_called_csv.csv"),
     (1002, "geopackage_cut_off.gpkg"),
+    *((1002, name) for name in RASTERS),
     (1003, "zip_cut_off.zip"),
     (1005, "no_bytes_at_all.csv"),
     (1006, "shapefile_without_dbf.zip"),
     (1006, "shapefile_without_shp.zip"),
-    (1018, "zip_with_password.zip"),
+    (1003, "rar_5_with_wrong_checksum.rar"),
+    *((1018, name) for name in PROTECTED_FILES),
     (1019, "zip_of_fifty_one_tables.zip"),
     (1024, "three_layers.gpkg"),
     (2001, "kml_cut_off.kml"),
@@ -157,6 +176,12 @@ def test_a_file_ends_with_its_code(tmp_path: Path, code: int, name: str) -> None
         _import(tmp_path, name, options, limits)
     assert failure.value.code == code
     assert not failure.value.transient
+
+
+@pytest.mark.parametrize("name", RASTERS)
+def test_a_raster_is_told_as_such(tmp_path: Path, name: str) -> None:
+    with pytest.raises(errors.RasterError, match="Raster is out of scope"):
+        _import(tmp_path, name, ReadOptions(), LIMITS)
 
 
 def _import(folder: Path, name: str, options: ReadOptions, limits: Limits) -> None:

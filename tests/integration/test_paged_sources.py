@@ -103,6 +103,15 @@ async def test_a_layer_arrives_whole_and_in_the_order_of_its_ids(
     assert {query["outSR"] for query in arcgis_server.queries()} == {"4326"}
 
 
+async def test_a_layer_of_a_map_server_is_read_like_one_of_a_feature_server(
+    reader: Reader, arcgis_server: ArcgisServer
+) -> None:
+    arcgis_server.layers[0] = trees(150)
+    url = arcgis_server.layer_url.replace("FeatureServer", "MapServer")
+    assert ids(await reader.features(url)) == ids(await reader.features(arcgis_server.layer_url))
+    assert any("/MapServer/0/query" in path for path, _ in arcgis_server.requests)
+
+
 async def test_both_formats_of_a_server_give_the_same_file(
     reader: Reader, arcgis_server: ArcgisServer
 ) -> None:

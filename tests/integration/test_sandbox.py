@@ -201,6 +201,33 @@ async def test_a_file_beyond_the_limit_is_too_big(workspace: Path) -> None:
             await sandbox.read(unpacked, ReadOptions(), LIMITS)
 
 
+@pytest.mark.full
+@pytest.mark.parametrize(
+    ("before", "piece", "after", "line"),
+    [
+        pytest.param(b"a,b\n1,2\n3,", b"x", b"\n4,5\n", 3, id="one cell"),
+        pytest.param(b'a,b\n1,2\n3,"', b"x", b'"\n4,5\n', 3, id="one quoted cell"),
+        pytest.param(b"a,b\n1,2\n", b"3,", b"\n4,5\n", 3, id="many cells"),
+        pytest.param(b"a,b\n1,", b"\xe9", b"", 2, id="one cell of the last row, in latin-1"),
+        pytest.param(b"", b"x,", b"", 1, id="nothing else"),
+    ],
+)
+async def test_a_line_of_300_mb_is_refused_within_half_a_gigabyte(
+    workspace: Path, before: bytes, piece: bytes, after: bytes, line: int
+) -> None:
+    path = workspace / "fetched"
+    with path.open("wb") as file:
+        file.write(before)
+        for _ in range(300):
+            file.write(piece * (1_000_000 // len(piece)))
+        file.write(after)
+    limits = SandboxLimits(memory_bytes=500_000_000, seconds=60, max_file_bytes=1 << 30)
+    async with Sandbox.start(workspace, limits) as sandbox:
+        unpacked = await sandbox.unpack(fetched(path, "a.csv"), LIMITS)
+        with pytest.raises(MalformedCsvError, match=f"line {line} is longer than 16 MB"):
+            await sandbox.read(unpacked, ReadOptions(), LIMITS)
+
+
 @pytest.mark.parametrize(
     ("number", "error", "words"),
     [

@@ -41,7 +41,7 @@ class ArcgisServer(AppServer):
         """Sent to every query for features, as it is."""
 
     def routes(self, app: web.Application) -> None:
-        service = "/arcgis/rest/services/City/Trees/FeatureServer"
+        service = "/arcgis/rest/services/City/Trees/{kind:(?:Feature|Map)Server}"
         app.router.add_route("*", service, self._describe_service)
         app.router.add_route("*", service + "/{layer:\\d+}", self._describe)
         app.router.add_route("*", service + "/{layer:\\d+}/query", self._query)

@@ -95,6 +95,14 @@ def _zip(parts: dict[str, bytes | str]) -> bytes:
 
 def ods_file(rows: str, *, sheet: str = "Cities") -> bytes:
     """An OpenDocument spreadsheet of the given rows."""
+    return ods_workbook({sheet: rows})
+
+
+def ods_workbook(sheets: dict[str, str]) -> bytes:
+    """An OpenDocument spreadsheet of the rows of each sheet."""
+    tables = "".join(
+        f'<table:table table:name="{name}">{rows}</table:table>' for name, rows in sheets.items()
+    )
     spaces = " ".join(
         f'xmlns:{key}="urn:oasis:names:tc:opendocument:xmlns:{key}:1.0"'
         for key in ("office", "table", "text")
@@ -102,8 +110,8 @@ def ods_file(rows: str, *, sheet: str = "Cities") -> bytes:
     calc = "urn:org:documentfoundation:names:experimental:calc:xmlns:calcext:1.0"
     content = (
         f'<?xml version="1.0"?><office:document-content {spaces} xmlns:calcext="{calc}">'
-        f'<office:body><office:spreadsheet><table:table table:name="{sheet}">{rows}</table:table>'
-        "</office:spreadsheet></office:body></office:document-content>"
+        f"<office:body><office:spreadsheet>{tables}</office:spreadsheet></office:body>"
+        "</office:document-content>"
     )
     kind = "application/vnd.oasis.opendocument.spreadsheet"
     manifest = (

@@ -15,11 +15,12 @@ from synctables.errors import (
     InvalidGeoJsonError,
     MalformedSpreadsheetError,
     PasswordProtectedError,
+    RasterError,
     RunError,
     UnsupportedFileError,
 )
 from synctables.importer.read.detect import detect
-from tests.support.reading import FILES, member
+from tests.support.reading import FILES, member, read_sample
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,6 +58,9 @@ XLSX = package("xl/workbook.xml")
         pytest.param(
             "a.csv", b"a,b\n1,\x002\n" + b"1,2\n" * 50, "csv", id="csv with a few zero bytes"
         ),
+        pytest.param("a.csv", b"a,b\n1,\0002\n", "csv", id="a zero byte in a csv of two lines"),
+        pytest.param("a.sql", b"/**/" * 9_000 + b"a,b\n1,2\n", "csv", id="comments without end"),
+        pytest.param("a.csv", b"set x, y;\n1, 2;\n", "csv", id="csv that begins like a script"),
         pytest.param("a.csv", b"<id>,<name>\n1,2\n", "csv", id="csv whose header has angles"),
         pytest.param("a.csv", b"[m],{s}\n1,2\n", "csv", id="csv whose header has brackets"),
         pytest.param("a.csv", b"not found,error\n1,2\n", "csv", id="csv about errors"),
@@ -132,7 +136,17 @@ def sqlite_file(folder: Path) -> bytes:
         pytest.param("a.csv", b"%PDF-1.7", UnsupportedFileError, "PDF", id="a pdf called csv"),
         pytest.param("a.tif", b"II*\0" + b"\0" * 50, UnsupportedFileError, "raster", id="tiff"),
         pytest.param("a.png", b"\x89PNG\r\n", UnsupportedFileError, "raster", id="png"),
+        pytest.param("a.tif", b"MM\0+" + b"\0" * 50, RasterError, "BigTIFF", id="big tiff"),
+        pytest.param("a.img", b"EHFA_HEADER_TAG\0" + b"\0" * 50, RasterError, "Erdas", id="img"),
+        pytest.param("a.nc", b"CDF\x02" + b"\0" * 50, RasterError, "netCDF", id="netcdf"),
         pytest.param("a.rar", b"Rar!\x1a", UnsupportedFileError, "an archive", id="rar"),
+        pytest.param("a.sql", b"-- all\n/* of */ CREATE TABLE a (b int);\n", UnsupportedFileError,
+                     "SQL script", id="an sql script"),
+        pytest.param("a.json", b'show({"type": "FeatureCollection"});', UnsupportedFileError,
+                     "JSONP", id="jsonp"),
+        pytest.param("a.xls", b'<?xml version="1.0"?><?mso-application progid="Excel.Sheet"?>'
+                     b'<Workbook xmlns="urn:schemas-microsoft-com:office:spreadsheet"/>',
+                     MalformedSpreadsheetError, "Excel 2003", id="a workbook in xml"),
         pytest.param("a.bin", bytes(range(256)) * 9, UnsupportedFileError, "unknown", id="noise"),
         pytest.param("a.xlsx", bytes(range(256)) * 9, MalformedSpreadsheetError, "no workbook",
                      id="noise called xlsx"),
@@ -158,3 +172,11 @@ def test_refuses_a_database_that_is_no_geopackage(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", [HTML, b"Error 404: not found"], ids=["page", "text"])
 def test_a_page_is_text_where_the_user_accepts_pages(tmp_path: Path, content: bytes) -> None:
     assert detect(member(tmp_path, "a.csv", content), accept_html=True) == "csv"
+
+
+def test_an_encrypted_workbook_is_known_though_the_list_of_its_parts_stands_far_down(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(f"{detect.__module__}.HEAD_BYTES", 512)
+    with pytest.raises(PasswordProtectedError, match="workbook is password"):
+        read_sample(tmp_path, "xlsx_with_password.xlsx")

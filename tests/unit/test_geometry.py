@@ -16,7 +16,7 @@ from synctables.errors import InvalidGeometriesError, UnknownSridError
 from synctables.importer.infer.geometry_sources import UNREADABLE_SHAPE
 from synctables.importer.infer.geometry_text import shapes_of_texts
 from synctables.importer.infer.projection import MAX_LATITUDE, webmercator
-from synctables.importer.model import Column, ColumnType, ReadOptions
+from synctables.importer.model import ASSUMED_CRS, Column, ColumnType, ReadOptions
 from tests.support.inferring import Inferred, infer_columns
 
 MADRID = shapely.Point(-3.7, 40.4)
@@ -118,6 +118,24 @@ def test_without_a_coordinate_system_degrees_are_assumed_where_all_fit() -> None
 def test_without_a_coordinate_system_one_row_out_of_range_is_an_error() -> None:
     with pytest.raises(UnknownSridError, match="row 2 lies at 440000"):
         infer_shapes(MADRID, shapely.Point(440_000, 4_470_000), crs=None)
+
+
+@pytest.mark.parametrize(
+    "place", [shapely.Point(440_000, 4_470_000), shapely.LineString([(0, 0), (1, 90.1)])]
+)
+def test_a_geojson_that_names_no_system_and_holds_no_degrees_is_an_error(
+    place: shapely.Geometry,
+) -> None:
+    with pytest.raises(UnknownSridError, match="names no coordinate system, and row 2 lies"):
+        infer_shapes(MADRID, place, crs=ASSUMED_CRS)
+
+
+def test_a_geojson_may_go_beyond_the_antimeridian_and_a_little_beyond_a_pole() -> None:
+    inferred = infer_shapes(shapely.Point(190.5, 90.0000000001), crs=ASSUMED_CRS)
+    assert inferred.shapes() == ["POINT (190.5 90)"]
+    assert inferred.decision("coordinate system") == (
+        "OGC:CRS84: the file names none; all are in range"
+    )
 
 
 @pytest.mark.parametrize("crs", ["EPSG:999999", "not a crs", 'PROJCS["broken"'])
@@ -314,6 +332,10 @@ def test_a_column_that_the_table_has_is_never_taken_as_geometry() -> None:
         (" 40.4", "-3.7 "),
         ("+40.4", "-3.70"),
         ("4.04e1", "-0.37e1"),
+        ("40º 24'", "-3°42'"),
+        ("40°24'00\"N", "3°42'0,0\" W"),
+        ("40° 24\u2032 0\u2033 n", "3° 42\u2032 0.0\u2033 w"),
+        ("40°23.9999999999'", "3°42'00''W"),
     ],
 )
 def test_degrees_are_read_as_people_write_them(latitude: str, longitude: str) -> None:
@@ -339,11 +361,26 @@ def test_the_point_where_equator_and_meridian_meet_is_a_point() -> None:
     assert infer_columns({"lat": ["0"], "lon": ["0"]}).shapes() == ["POINT (0 0)"]
 
 
+@pytest.mark.parametrize("text", ["40°60'N", "40°24'60\"N", "40 24 00", "40°24", "1040°24'N"])
+def test_minutes_that_are_none_make_no_degrees(text: str) -> None:
+    assert infer_columns({"lat": [text], "lon": ["1"]}).shapes() == [None]
+
+
 def test_cells_without_degrees_are_counted() -> None:
     inferred = infer_columns({"lat": ["1", "n/a"], "lon": ["1", "2"]})
     assert inferred.shapes() == ["POINT (1 1)", None]
     (misfit,) = inferred.layer.misfits
     assert (misfit.reason, misfit.examples) == ('no degrees in "lat"', ((2, "n/a"),))
+
+
+def test_bytes_that_are_no_text_are_no_shape_and_are_counted() -> None:
+    texts = pa.array([b"POINT (1 2)", b"\xff", b"POINT (3 4)"]).view(pa.string())
+    inferred = infer_columns({"id": ["1", "2", "3"], "geom": texts}, file_format="parquet")
+    assert inferred.shapes() == ["POINT (1 2)", None, "POINT (3 4)"]
+    assert [misfit.reason for misfit in inferred.layer.misfits] == [
+        "bytes that are no UTF-8 replaced",
+        "not a shape",
+    ]
 
 
 @pytest.mark.parametrize("chunk_rows", [1, None])

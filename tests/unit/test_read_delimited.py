@@ -197,9 +197,16 @@ def test_a_very_long_cell_and_line_are_read(tmp_path: Path) -> None:
     assert rows_of(layer) == [["1", long], ["2", "y"]]
 
 
-def test_a_line_too_long_to_hold_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("end", ["\n", "\n2,y\n", ""])
+@pytest.mark.parametrize("size", [17_000_000, 40_000_000])
+def test_a_line_too_long_to_hold_is_refused(tmp_path: Path, size: int, end: str) -> None:
     with pytest.raises(MalformedCsvError, match="line 2 is longer"):
-        read_text(tmp_path, f"a,b\n1,{'x' * 17_000_000}\n2,y\n")
+        read_text(tmp_path, f"a,b\n1,{'x' * size}{end}")
+
+
+def test_a_row_just_short_of_that_is_not_lost_at_the_end_of_the_file(tmp_path: Path) -> None:
+    layer = read_text(tmp_path, f"a,b\n1,{'x' * 16_000_000}")
+    assert [len(row[1]) for row in rows_of(layer)] == [16_000_000]
 
 
 def test_rows_keep_the_order_of_the_file(tmp_path: Path) -> None:

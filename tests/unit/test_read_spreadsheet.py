@@ -15,6 +15,7 @@ import xlsxwriter
 
 from synctables.errors import EmptyFileError, FileTooBigError, MalformedSpreadsheetError
 from synctables.importer.read.cells import ColumnBuilder, render
+from synctables.importer.read.spreadsheet import CHUNK_ROWS
 from tests.support.reading import names_of, read_bytes, rows_of, said_about, table_of
 
 if TYPE_CHECKING:
@@ -100,6 +101,14 @@ def test_the_header_is_the_first_row_that_is_not_empty(tmp_path: Path) -> None:
     assert said_about(layer)["header"] == "row 3"
 
 
+def test_empty_rows_are_no_rows_however_many_rows_there_are(tmp_path: Path) -> None:
+    numbers = [n if n % 3 and not 500 < n < 1_700 else None for n in range(2 * CHUNK_ROWS)]
+    rows: list[list[Any]] = [["a", "b"], *([n, str(n)] if n else [] for n in numbers)]
+    content = make_workbook({"Sheet1": rows}, constant_memory=True)
+    (layer,) = read_bytes(tmp_path, "book.xlsx", content).layers
+    assert rows_of(layer) == [[n, str(n)] for n in numbers if n]
+
+
 def test_a_nameless_column_with_values_is_kept(tmp_path: Path) -> None:
     content = make_workbook({"Sheet1": [["a", None, "c"], [1, 2, 3]]})
     (layer,) = read_bytes(tmp_path, "book.xlsx", content).layers
@@ -126,6 +135,31 @@ def test_error_cells_are_null_and_counted_with_their_rows(tmp_path: Path) -> Non
     (misfit,) = layer.misfits
     assert (misfit.count, misfit.examples) == (2, ((3, "#ERROR"), (4, "#ERROR")))
     assert rows_of(layer) == [[1, None], [2, None]]
+
+
+def test_a_formula_has_the_value_that_was_last_worked_out(tmp_path: Path) -> None:
+    buffer = io.BytesIO()
+    with xlsxwriter.Workbook(buffer) as workbook:
+        sheet = workbook.add_worksheet()
+        sheet.write_row(0, 0, ["number", "text", "flag"])
+        sheet.write_formula(1, 0, "=1+1", value=2)
+        sheet.write_formula(1, 1, '="a"&"b"', value="ab")
+        sheet.write_formula(1, 2, "=TRUE()", value=True)
+    (layer,) = read_bytes(tmp_path, "book.xlsx", buffer.getvalue()).layers
+    assert rows_of(layer) == [[2, "ab", True]]
+
+
+def test_merged_cells_hold_their_value_once_and_the_others_are_empty(tmp_path: Path) -> None:
+    buffer = io.BytesIO()
+    with xlsxwriter.Workbook(buffer) as workbook:
+        sheet = workbook.add_worksheet()
+        sheet.write_row(0, 0, ["region", "city", "people"])
+        sheet.merge_range(1, 0, 2, 0, "North")
+        sheet.merge_range(3, 0, 3, 1, "South")
+        sheet.write_column(1, 1, ["Oslo", "Bergen"])
+        sheet.write_column(1, 2, [1, 2, 3])
+    (layer,) = read_bytes(tmp_path, "book.xlsx", buffer.getvalue()).layers
+    assert rows_of(layer) == [["North", "Oslo", 1], [None, "Bergen", 2], ["South", None, 3]]
 
 
 def _patch_sheet(content: bytes, change: Any) -> bytes:
@@ -180,11 +214,12 @@ CELLS: list[Any] = [1.0, 2.5, True, DAY, MOMENT, datetime.time(1, 2), "x", "", 1
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 10])
-def test_the_size_of_chunks_changes_nothing(size: int) -> None:
+@pytest.mark.parametrize("cells", [CELLS, [DAY, MOMENT, "x"]], ids=["many kinds", "moments"])
+def test_the_size_of_chunks_changes_nothing(size: int, cells: list[Any]) -> None:
     whole, pieces = ColumnBuilder(), ColumnBuilder()
-    whole.add(CELLS)
-    for start in range(0, len(CELLS), size):
-        pieces.add(CELLS[start : start + size])
+    whole.add(cells)
+    for start in range(0, len(cells), size):
+        pieces.add(cells[start : start + size])
     assert whole.finish(as_text=False).to_pylist() == pieces.finish(as_text=False).to_pylist()
 
 

@@ -12,6 +12,7 @@ import shapely
 from pyogrio.errors import DataSourceError
 
 from synctables.errors import EmptyKmlError, InvalidGeoJsonError, InvalidShapefileError
+from synctables.importer.model import ASSUMED_CRS
 from synctables.importer.read.arrow import JSON_MARK
 from synctables.importer.read.exact_features import UNREADABLE_SHAPE
 from synctables.importer.read.gdal import DRIVERS, allow_only, registered_drivers
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from synctables.importer.model import Layer
 
 UTC = datetime.UTC
+CRS84 = {"type": "name", "properties": {"name": "urn:ogc:def:crs:OGC:1.3:CRS84"}}
 UTM_30 = {"type": "name", "properties": {"name": "urn:ogc:def:crs:EPSG::25830"}}
 
 
@@ -119,7 +121,8 @@ def test_geometries_are_flat_and_missing_ones_null(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("more", "crs"),
     [
-        pytest.param({}, "EPSG:4326", id="by default"),
+        pytest.param({}, ASSUMED_CRS, id="by default"),
+        pytest.param({"crs": CRS84}, "EPSG:4326", id="where it says what is the default"),
         pytest.param({"crs": UTM_30}, "EPSG:25830", id="by its crs member"),
     ],
 )  # fmt: skip

@@ -115,6 +115,15 @@ def test_values_get_the_strictest_type_that_keeps_them(
         ["9:30"],
         ["10:60"],
         ["10:30", "2024-01-01"],
+        ["1,5", "2,25"],
+        ["1,234,567"],
+        ["1.234.567,89"],
+        ["1 234 567"],
+        ["1'234"],
+        ["12 %", "3.5%"],
+        ["$1", "$2.50"],
+        ["1,50 €"],
+        ["USD 5"],
     ],
 )
 def test_what_would_lose_its_identity_stays_text(values: list[str]) -> None:
@@ -425,6 +434,26 @@ def test_times_of_day_are_cut_to_microseconds_and_counted() -> None:
     inferred = infer_columns({"x": pa.array([1_001], pa.time64("ns"))}, file_format="gpkg")
     assert inferred.values("x") == [dt.time(0, 0, 0, 1)]
     assert inferred.layer.misfits[0].reason == "cut to microseconds"
+
+
+@pytest.mark.parametrize(
+    ("array", "values", "reason"),
+    [
+        (pa.array([0, 2**31 - 1], pa.int32()).view(pa.date32()), [dt.date(1970, 1, 1), None],
+         "outside the range of dates"),
+        (pa.array([2**62, 0], pa.int64()).view(pa.date64()), [None, dt.date(1970, 1, 1)],
+         "outside the range of dates"),
+        (pa.array([-1, 0], pa.int64()).view(pa.time64("us")), [None, dt.time()],
+         "outside the range of times"),
+    ],
+)  # fmt: skip
+def test_dates_and_times_that_postgresql_cannot_hold_become_null_and_are_counted(
+    array: pa.Array, values: list[Any], reason: str
+) -> None:
+    inferred = infer_columns({"x": array}, file_format="parquet")
+    assert inferred.values("x") == values
+    (misfit,) = inferred.layer.misfits
+    assert (misfit.count, misfit.reason) == (1, reason)
 
 
 def test_timestamps_that_postgresql_cannot_hold_become_null_and_are_counted() -> None:

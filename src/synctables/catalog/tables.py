@@ -97,11 +97,12 @@ async def register_table(
 
 
 async def update_table(connection: Connection, table: Table) -> None:
-    """Record the name and the number of rows that the table has now."""
+    """Record the relation, the name and the number of rows that the table has now."""
     await connection.execute(
         """
         UPDATE tables SET schema_name = %(schema_name)s, name = %(name)s,
-                          row_count = %(row_count)s, updated_at = now()
+                          relation_oid = %(relation_oid)s, row_count = %(row_count)s,
+                          updated_at = now()
         WHERE id = %(id)s
         """,
         _values(table),

@@ -43,7 +43,19 @@ def import_once(
     if item["state"] == "failure":
         raise fail(item)
     if not as_json:
-        say(f"Imported {item['table_name'] or source}.")
+        say(describe_import(item, source))
+
+
+def describe_import(item: dict[str, Any], source: str) -> str:
+    """One line on an import that ended well: its tables, and layers that became none."""
+    more = (item["tables_created_count"] or 1) - 1
+    others = f" and {more} more {'table' if more == 1 else 'tables'}" if more else ""
+    line = f"Imported {item['table_name'] or source}{others}."
+    warnings = item["warnings"] or {}
+    if rejected := warnings.get("rejected_layers"):
+        most = warnings["max_tables_per_import"]
+        line += f" Left out, since {most} tables are the most: {', '.join(rejected)}."
+    return line
 
 
 def _send(client: "Client", file: Path, names: dict[str, str]) -> dict[str, Any]:

@@ -105,6 +105,7 @@ from synctables.errors.unpack import (
     InvalidShapefileError,
     LayerDisappearedError,
     PasswordProtectedError,
+    RasterError,
     TooManyLayersError,
     UnsupportedFileError,
 )
@@ -152,6 +153,7 @@ __all__ = [
     "MalformedSpreadsheetError",
     "PartialFileError",
     "PasswordProtectedError",
+    "RasterError",
     "ReadTimeoutError",
     "ReaderEndedError",
     "RefusedError",

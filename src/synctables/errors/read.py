@@ -26,7 +26,10 @@ class MalformedCsvError(TerminalError):
 class TooManyColumnsError(TerminalError):
     code = 2004
     title = "Too many columns"
-    hint = "A table can have 1,600 columns at most, three of them ours. Remove some."
+    hint = (
+        "A table can have 1,600 columns at most, three of them ours, and about 400 to 1,000 where "
+        "every cell of a row holds something. Remove some."
+    )
 
 
 class EncodingError(TerminalError):

@@ -16,6 +16,13 @@ class UnsupportedFileError(TerminalError):
     )
 
 
+class RasterError(UnsupportedFileError):
+    """The same code for what is no table and no vector map, but might be taken for a map."""
+
+    code = 1002
+    hint = "Publish the data as a table or a vector map."
+
+
 class DecompressionError(TerminalError):
     code = 1003
     title = "Decompression error"
@@ -40,7 +47,7 @@ class InvalidShapefileError(TerminalError):
 class PasswordProtectedError(TerminalError):
     code = 1018
     title = "File is password protected"
-    hint = "Remove the password from the archive."
+    hint = "Remove the password from the archive or workbook and publish it again."
 
 
 class TooManyLayersError(TerminalError):

@@ -48,11 +48,12 @@ def identify_container(path: Path) -> Container | None:
 
 def is_office_file(path: Path) -> bool:
     """Whether the ZIP is an OOXML package (ECMA-376 part 2: ``[Content_Types].xml``) or an
-    OpenDocument one (part 2, 3.3: ``mimetype``; 3.2: the manifest)."""
+    OpenDocument one (part 2, 3.3: ``mimetype``; 3.2: the manifest), encrypted ones included."""
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.NameToInfo
-            if "content.xml" in names and {"mimetype", "META-INF/manifest.xml"} & names.keys():
+            is_document = {"content.xml", "encrypted-package"} & names.keys()
+            if is_document and {"mimetype", "META-INF/manifest.xml"} & names.keys():
                 return True
             return "[Content_Types].xml" in names and any(
                 name.startswith(("xl/", "word/", "ppt/")) for name in names

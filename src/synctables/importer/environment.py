@@ -28,6 +28,10 @@ def scrubbed_environment() -> dict[str, str]:
         "OMP_NUM_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",
         "ARROW_DEFAULT_MEMORY_POOL": "system",
+        # Buffers of chunks are used again and again: giving them back to the kernel in between
+        # makes it clear their pages each time, a fifth of its work for a large CSV file.
+        "MALLOC_MMAP_THRESHOLD_": str(32 * 1024 * 1024),
+        "MALLOC_TRIM_THRESHOLD_": str(64 * 1024 * 1024),
         "OGR_SKIP": ",".join(_VECTOR_DRIVERS),
         "GDAL_SKIP": ",".join(_RASTER_DRIVERS),
         "GDAL_DRIVER_PATH": "disable",

@@ -43,6 +43,8 @@ HASH_COLUMNS = ("#hash_low", "#hash_high")
 """Both halves of each row's hash in the typed file; no column of a table."""
 
 MAX_TABLES_PER_IMPORT = 26
+ASSUMED_CRS = "OGC:CRS84"
+"""What GeoJSON means where it names no system (RFC 7946, section 4)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,6 +169,11 @@ class Field:
     """Its values are text whose type may be guessed (delimited text)."""
     is_quoted: bool = False
     """At least one of its values stands in quotes (delimited text)."""
+    turns_to_text: bool = False
+    """It begins with numbers, but some later value is none, as far as the reader could see.
+
+    A hint that saves infer a pass over the rows; it decides nothing.
+    """
 
 
 @dataclass(frozen=True, kw_only=True)

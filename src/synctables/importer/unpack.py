@@ -40,6 +40,7 @@ from synctables.importer.containers import (
 )
 from synctables.importer.member_paths import MemberPaths, collect_geodatabases, safe_suffix
 from synctables.importer.model import Decision, Limits, Member, Unpacked
+from synctables.importer.rar5 import RarFile, rar_files
 
 BLOCK_BYTES = 256 * 1024
 RATIO_FLOOR_BYTES = 64 * 1024 * 1024
@@ -63,6 +64,11 @@ _SKIPPED_NAME = re.compile(
 )
 _COMPRESSOR_SUFFIX = re.compile(r"\.(?:gz|bz2?|xz|zstd?)$", re.I)
 _TAR_SUFFIX = re.compile(r"\.t(?:gz|bz2?|xz|zst)$", re.I)
+
+_WRONG_SUM = "The archive is broken: a checksum does not match."
+_is_encrypted = libarchive.ffi.ffi(
+    "entry_is_encrypted", [libarchive.ffi.c_archive_entry_p], libarchive.ffi.ctypes.c_int
+)
 
 
 @dataclass
@@ -174,17 +180,32 @@ def _extract_archive(
     with path.open("rb") as file:
         if file.read(len(EMPTY_ZIP)) == EMPTY_ZIP:
             return members
+    told = rar_files(path) if container == "rar5" else iter(())
     with _reading(path, container) as archive:
         for entry in archive:
             budget.count_member()
+            rar_file = next(told, None)
             inner = _wanted_name(entry, container, outer=name)
             if inner is None:
                 budget.skipped_count += not entry.isdir
                 continue
             target = names.path_for(inner)
-            size = _write(_blocks(entry), target, budget)
+            size = _write(_checked_blocks(entry, rar_file), target, budget)
             members.append(Member(name=inner, path=target, size_bytes=size))
     return members
+
+
+def _checked_blocks(entry: Any, rar_file: RarFile | None) -> Iterator[bytes | memoryview]:
+    """The entry's bytes. Raises `PasswordProtectedError` before the first of them, which libarchive
+    hands out encrypted as they are, and `DecompressionError` for a checksum it does not look at."""
+    if _is_encrypted(entry._entry_p) or (rar_file and rar_file.is_encrypted):
+        raise PasswordProtectedError
+    found = 0
+    for block in _blocks(entry):
+        found = zlib.crc32(block, found)
+        yield block
+    if rar_file and rar_file.crc32 not in {None, found}:
+        raise DecompressionError(_WRONG_SUM)
 
 
 def _expand_nested(
@@ -252,7 +273,7 @@ def _blocks(entry: Any) -> Iterator[memoryview]:
     pointer = (libarchive.ffi.ctypes.c_char * BLOCK_BYTES).from_buffer(buffer)
     while (count := libarchive.ffi.read_data(entry._archive_p, pointer, BLOCK_BYTES)) != 0:
         if count < 0:
-            raise DecompressionError("The archive is broken: a checksum does not match.")
+            raise DecompressionError(_WRONG_SUM)
         yield memoryview(buffer)[:count]
 
 
@@ -265,6 +286,13 @@ def _reading(path: Path, container: Container) -> Iterator[Any]:
             yield archive
     except ArchiveError as error:
         message = str(error.msg)
-        if re.search("passphrase|encrypt|password", message, re.I):
+        if re.search("passphrase|encrypt|password", message, re.I) or _hides_its_directory(path):
             raise PasswordProtectedError from error
         raise DecompressionError(f"The archive is broken: {message}.") from error
+
+
+def _hides_its_directory(path: Path) -> bool:
+    """Whether ``path`` is a ZIP whose list of files is encrypted too (APPNOTE 4.4.4, bit 13)."""
+    with path.open("rb") as file:
+        head = file.read(8)
+    return head.startswith(b"PK\x03\x04") and bool(head[7] & 0x20)

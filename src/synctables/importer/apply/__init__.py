@@ -5,6 +5,7 @@ Whichever way, what readers see changes in one transaction, with the record of t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -54,6 +55,8 @@ _CLASSES: tuple[tuple[tuple[type[psycopg.Error], ...], type[RunError]], ...] = (
     ),
     ((pg.QueryCanceled,), ReadTimeoutError),
 )
+_TOO_WIDE = re.compile(r"\brow is too big\b")
+"""A row has to fit into one page; that the limit of columns is not reached does not help it."""
 _SERVER_TROUBLE = ("08", "25P0", "53", "57", "58")
 """The SQLSTATEs by which a server says that it, and not the statement, has trouble: connection,
 timeouts of a session, resources, the operator, the system."""
@@ -120,6 +123,8 @@ def _otherwise(coded: type[RunError], classes: tuple[type[psycopg.Error], ...]) 
 
 
 def _code(error: psycopg.Error) -> type[RunError] | None:
+    if isinstance(error, pg.ProgramLimitExceeded) and _TOO_WIDE.search(str(error)):
+        return TooManyColumnsError
     for classes, coded in _CLASSES:
         if isinstance(error, classes):
             return coded

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import TypeAlias
 
 from psycopg import errors, sql
 
@@ -10,6 +11,8 @@ from synctables.catalog.tables import Table, find_table
 from synctables.errors import LockedTableError, TableVanishedError
 from synctables.importer.apply.model import Connection
 from synctables.importer.model import ID_COLUMN, Column
+
+Statement: TypeAlias = sql.SQL | sql.Composed
 
 LOCK_TIMEOUT = "100ms"
 LOCK_ATTEMPTS = 50

@@ -51,6 +51,7 @@ async def delta(
         way=Way.DELTA,
         pairing=judged.pairing,
         hand_edit_count=judged.hand_edit_count,
+        schema_changes=work.schema_changes,
     )
 
 

@@ -60,7 +60,7 @@ async def choose(
     inserted, unchanged = _inserted(plan), _unchanged(plan, judged)
     positions = np.unique(np.concatenate([first, inserted, unchanged]))
     shown = await rows_of_file(connection, work.layer, work.columns, positions)
-    return {int(number): shown[number] for number in first}, Examples(
+    return {int(number): shown[int(number)] for number in first}, Examples(
         inserted={int(number): shown[number] for number in inserted},
         updated=updated,
         deleted=deleted,

@@ -39,14 +39,6 @@ class Pairing:
     columns: tuple[str, ...] = ()
 
 
-class HinderedError(Exception):
-    """A new table cannot take the old one's place; ``reasons`` name what is in the way."""
-
-    def __init__(self, reasons: list[str]) -> None:
-        super().__init__("; ".join(reasons))
-        self.reasons = reasons
-
-
 @dataclass(frozen=True, kw_only=True)
 class Target:
     """The table to create (``live`` is None) or to refresh."""

@@ -93,6 +93,7 @@ async def put_in_place(work: Work, new: NewTable) -> Applied:
                 way=Way.REWRITE,
                 pairing=new.pairing,
                 hand_edit_count=new.hand_edit_count,
+                schema_changes=work.schema_changes,
             )
         )
         await work.record(connection, tuple(applied))

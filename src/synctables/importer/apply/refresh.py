@@ -27,9 +27,10 @@ from synctables.importer.apply.columns import (
 )
 from synctables.importer.apply.delta import delta
 from synctables.importer.apply.find import LARGE_SHARE, Seen, find, look
+from synctables.importer.apply.hindered import HinderedError
 from synctables.importer.apply.keys import unique_columns
 from synctables.importer.apply.live_columns import read_live_columns
-from synctables.importer.apply.model import Applied, Connection, HinderedError
+from synctables.importer.apply.model import Applied, Connection
 from synctables.importer.apply.new_table import number_rows, put_in_place
 from synctables.importer.apply.obstacles import describe_watchers, may_replace_rows
 from synctables.importer.apply.pairing import Versions, pair
@@ -43,6 +44,7 @@ from synctables.importer.model import Column, LiveColumns
 FEWEST_ROWS_TO_REWRITE = 20_000
 """Changed rows below which a delta is quick, whatever their share."""
 _MOST_ATTEMPTS_WHILE_EDITED = 3
+_MOST_REASONS_TOLD = 5
 
 log = structlog.get_logger(__name__)
 
@@ -57,11 +59,11 @@ async def refresh(work: Work) -> Applied:
     Raises `CannotChangeTableError` naming what is in the way, `LockedTableError` when a lock is
     not to be had, `TableVanishedError` when the table was dropped since the run began.
     """
-    changes = await _add_columns(work)
+    work = replace(work, schema_changes=await _add_columns(work))
     means, edited = Means(), 0
     while True:
         try:
-            return replace(await _attempt(work, means), schema_changes=changes)
+            return await _attempt(work, means)
         except InFullError:
             means = replace(means, in_full=True)
         except HinderedError as error:
@@ -146,7 +148,9 @@ async def is_to_rewrite(connection: Connection, work: Work, judged: Judged, mean
         reasons = ["Other sessions keep the table locked, or keep changing it."]
     if retyped and reasons:
         types = describe_changes(work.columns, judged.seen.types)
-        raise CannotChangeTableError(f"{'; '.join(types)}, which is not possible: {reasons[0]}")
+        raise CannotChangeTableError(
+            f"{'; '.join(types)}, which is not possible: {' '.join(reasons[:_MOST_REASONS_TOLD])}"
+        )
     if reasons:
         log.info("delta_instead_of_rewrite", reasons=reasons)
     return not reasons

@@ -15,7 +15,7 @@ from pgpq import ArrowToPostgresBinaryEncoder
 from psycopg import sql
 
 from synctables.importer.apply.columns import column_definitions
-from synctables.importer.apply.copying import OnRows, encoders
+from synctables.importer.apply.copying import OnRows, as_sent, encoders
 from synctables.importer.apply.model import Connection
 from synctables.importer.apply.row_sets import Numbers
 from synctables.importer.apply.transfer import send_table
@@ -104,18 +104,20 @@ def _encoded(
     layer: TypedLayer, positions: Numbers, names: Sequence[str]
 ) -> Iterator[tuple[bytes, int]]:
     encoder: ArrowToPostgresBinaryEncoder | None = None
-    sent = 0
+    count = 0
     for rows in chosen_rows(layer, positions, names):
+        batches = [as_sent(batch) for batch in rows.to_batches()]
         header = b""
         if encoder is None:
+            schema = batches[0].schema
             encoder = ArrowToPostgresBinaryEncoder.new_with_encoders(
-                rows.schema, encoders(layer, rows.schema)
+                schema, encoders(layer, schema)
             )
             header = encoder.write_header()
-        sent += len(rows)
-        yield header + b"".join([encoder.write_batch(b) for b in rows.to_batches()]), sent
+        count += len(rows)
+        yield header + b"".join([encoder.write_batch(batch) for batch in batches]), count
     if encoder is not None:
-        yield encoder.finish(), sent
+        yield encoder.finish(), count
 
 
 async def find_changes(

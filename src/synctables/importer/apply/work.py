@@ -33,6 +33,8 @@ class Work:
     """A folder that only this process can write to."""
     on_rows: OnRows
     record: Record
+    schema_changes: tuple[str, ...] = ()
+    """In words, what the run changes in the table's columns."""
 
     @property
     def columns(self) -> tuple[Column, ...]:

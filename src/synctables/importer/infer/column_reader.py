@@ -23,6 +23,9 @@ class Shape:
     order: str = YEAR_FIRST
 
 
+TEXT_SHAPE = Shape(type=ColumnType.TEXT, arrow=pa.string())
+
+
 @dataclass(frozen=True, kw_only=True)
 class Reading:
     """One chunk of a column: its clean values, what they need, and where misfits are reported."""

@@ -14,10 +14,13 @@ from synctables.importer.model import ColumnType
 
 _TYPE_MARK = b"synctables:type"
 _EXTENSION_MARK = b"ARROW:extension:name"
+_BEYOND_ASCII = 0x80
 _MOMENT = pa.timestamp("us", "UTC")
 _PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 _FIRST_SECOND = -210_866_803_200  # 4714-11-24 BC, PostgreSQL's first timestamp
 _LAST_SECOND = 9_223_371_331_199  # 294246-12-31, the last year that both it and Arrow hold
+_FIRST_DAY, _LAST_DAY = -2_440_588, 2_145_042_905  # 4714-11-24 BC and 5874897-12-31, PostgreSQL's
+_MIDNIGHT = 24 * 60 * 60 * 10**6
 
 
 def declared_type(field: pa.Field) -> ColumnType:
@@ -151,13 +154,32 @@ def _bounded(count: int) -> pa.Scalar:
     return pa.scalar(max(-(2**63), min(2**63 - 1, count)), pa.int64())
 
 
+def date_array(array: pa.Array, misfits: CellMisfits) -> pa.Array:
+    """Dates as days; what PostgreSQL cannot hold becomes NULL and is reported."""
+    is_coarse = pa.types.is_date32(array.type)
+    counts = pc.cast(array.view(pa.int32() if is_coarse else pa.int64()), pa.int64())
+    per_day = 1 if is_coarse else 86_400_000
+    is_outside = pc.or_(
+        pc.less(counts, _FIRST_DAY * per_day), pc.greater_equal(counts, (_LAST_DAY + 1) * per_day)
+    )
+    _report(misfits, "outside the range of dates", is_outside, array)
+    held = pc.if_else(is_outside, pa.scalar(None, array.type), array)
+    return pc.cast(held, pa.date32(), safe=is_coarse)
+
+
 def time_array(array: pa.Array, misfits: CellMisfits) -> pa.Array:
-    """Times of day of any unit as microseconds; nanoseconds are cut and reported."""
+    """Times of day of any unit as microseconds; nanoseconds are cut and reported.
+
+    What is before or after the day becomes NULL and is reported.
+    """
     times = pc.cast(array, pa.time64("us"), safe=False)
+    counts = times.view(pa.int64())
+    is_outside = pc.or_(pc.less(counts, 0), pc.greater(counts, _MIDNIGHT))
+    _report(misfits, "outside the range of times", is_outside, times)
     if array.type == pa.time64("ns"):
         is_cut = pc.not_equal(pc.cast(times, array.type), array)
         _report(misfits, "cut to microseconds", is_cut, array)
-    return times
+    return pc.if_else(is_outside, pa.scalar(None, times.type), times)
 
 
 def float_array(array: pa.Array) -> pa.DoubleArray:
@@ -168,6 +190,9 @@ def float_array(array: pa.Array) -> pa.DoubleArray:
 
 def clean_texts(values: pa.StringArray, misfits: CellMisfits) -> pa.StringArray:
     """Text that PostgreSQL takes: valid UTF-8 without NUL. What had to go is reported."""
+    blob = text_bytes(values)
+    if not len(blob) or (blob.min() > 0 and blob.max() < _BEYOND_ASCII):
+        return values
     values = _valid_utf8(values, misfits)
     if text_bytes(values).all():
         return values

@@ -9,6 +9,7 @@ from synctables.importer.infer.column_reader import Reading, Shape
 from synctables.importer.infer.columns import ColumnPlan
 from synctables.importer.infer.convert import (
     clean_texts,
+    date_array,
     float_array,
     moment_array,
     plain_array,
@@ -47,7 +48,9 @@ class DeclaredColumn:
             return float_array(values)
         if pa.types.is_time(values.type):
             return time_array(values, reading.misfits)
-        return pc.cast(values, self.shape.arrow, safe=not pa.types.is_date64(values.type))
+        if pa.types.is_date(values.type):
+            return date_array(values, reading.misfits)
+        return pc.cast(values, self.shape.arrow)
 
     def column(self) -> Column:
         contract = self.plan.contract

@@ -1,4 +1,4 @@
-"""Latitudes and longitudes as people write them: decimal comma, degree sign, N S E W."""
+"""Latitudes and longitudes as people write them: decimal comma, degree sign, minutes, N S E W."""
 
 from __future__ import annotations
 
@@ -21,8 +21,15 @@ LONGITUDE_NAMES = (
 
 _DEGREES = (
     r"\A\s*(?P<sign>[+-]?)(?P<number>[0-9]+(?:[.,][0-9]*)?|[.,][0-9]+)"
-    r"(?:[eE](?P<exponent>[+-]?[0-9]{1,3}))?\s*\x{b0}?\s*(?P<side>[NSEWnsew]?)\s*\z"
+    r"(?:[eE](?P<exponent>[+-]?[0-9]{1,3}))?\s*[\x{b0}\x{ba}]?\s*(?P<side>[NSEWnsew]?)\s*\z"
 )
+_MINUTES = (
+    r"\A\s*(?P<sign>[+-]?)(?P<degrees>[0-9]{1,3})\s*[\x{b0}\x{ba}]"
+    r"\s*(?P<minutes>[0-5]?[0-9](?:[.,][0-9]+)?)\s*['\x{2032}\x{2019}]"
+    r"(?:\s*(?P<seconds>[0-5]?[0-9](?:[.,][0-9]+)?)\s*(?:[\"\x{2033}\x{201d}]|''))?"
+    r"\s*(?P<side>[NSEWnsew]?)\s*\z"
+)
+"""59°54'50.5"N: degrees, minutes and perhaps seconds, of which sixty make one."""
 
 
 def degrees(values: pa.Array) -> Coordinates:
@@ -39,14 +46,35 @@ def _from_text(values: pa.StringArray) -> pa.DoubleArray:
     numbers = cast_or_none(values, pa.float64())
     if numbers is not None:
         return numbers
+    return pc.coalesce(_from_decimals(values), _from_minutes(values))
+
+
+def _from_decimals(values: pa.StringArray) -> pa.DoubleArray:
     parts = pc.extract_regex(values, _DEGREES)
     numbers = pc.replace_substring(parts.field("number"), ",", ".")
     exponents = pc.if_else(pc.equal(parts.field("exponent"), ""), "0", parts.field("exponent"))
-    is_minus = pc.equal(parts.field("sign"), "-")
-    is_opposite = pc.match_substring_regex(parts.field("side"), "[SWsw]")
-    signs = pc.if_else(pc.xor(is_minus, is_opposite), "-", "")
-    found = pc.is_valid(parts)
     texts = pc.binary_join_element_wise(
-        signs, numbers, "e", exponents, "", null_handling="replace", null_replacement=""
+        pc.if_else(_is_negative(parts), "-", ""), numbers, "e", exponents, "",
+        null_handling="replace", null_replacement="",
+    )  # fmt: skip
+    return pc.cast(pc.if_else(pc.is_valid(parts), texts, None), pa.float64())
+
+
+def _from_minutes(values: pa.StringArray) -> pa.DoubleArray:
+    parts = pc.extract_regex(values, _MINUTES)
+    minutes = pc.add(_number(parts, "minutes"), pc.divide(_number(parts, "seconds"), 60.0))
+    size = pc.add(_number(parts, "degrees"), pc.divide(minutes, 60.0))
+    return pc.if_else(
+        pc.is_valid(parts), pc.if_else(_is_negative(parts), pc.negate(size), size), None
     )
-    return pc.cast(pc.if_else(found, texts, None), pa.float64())
+
+
+def _number(parts: pa.StructArray, name: str) -> pa.DoubleArray:
+    texts = pc.replace_substring(parts.field(name), ",", ".")
+    is_number = pc.and_(pc.is_valid(parts), pc.not_equal(texts, ""))
+    return pc.cast(pc.if_else(is_number, texts, "0"), pa.float64())
+
+
+def _is_negative(parts: pa.StructArray) -> pa.BooleanArray:
+    is_opposite = pc.match_substring_regex(parts.field("side"), "[SWsw]")
+    return pc.xor(pc.equal(parts.field("sign"), "-"), is_opposite)

@@ -21,10 +21,13 @@ from synctables.importer.infer.projection import (
     webmercator,
 )
 from synctables.importer.infer.report import EXAMPLE_COUNT, Misfits
-from synctables.importer.model import GEOMETRY_COLUMN, Decision
+from synctables.importer.model import ASSUMED_CRS, GEOMETRY_COLUMN, Decision
 
 Shapes: TypeAlias = NDArray[Any]
 """shapely geometries or None, in an object array."""
+_UNKNOWN_MOST = [180.0, 90.0]
+_ASSUMED_MOST = [540.0, 90.001]
+"""GeoJSON means degrees; shapes across the antimeridian and rounded poles do not refute it."""
 _POINT = 0
 _POLYGONAL = (3, 6)
 _TYPE_NAMES = {
@@ -46,6 +49,7 @@ class GeometryWriter:
         """``crs``: as in `synctables.importer.model.Layer`. Raises UnknownSridError."""
         self._crs = crs
         self._to_wgs84 = transform_to_degrees(crs)
+        self._may_be_no_degrees = crs in {None, ASSUMED_CRS}
         self._types: set[str] = set()
         self._counts: Counter[str] = Counter()
 
@@ -78,10 +82,10 @@ class GeometryWriter:
         flat = self._flattened(shapes)
         projected = self._projected(flat)
         placed = self._without_misplaced(projected, flat, misfits, first_row)
-        if self._crs is None:
+        if self._may_be_no_degrees:
             undeclared = placed if is_declared is None else placed[~is_declared]
             rows = np.arange(len(placed)) if is_declared is None else np.flatnonzero(~is_declared)
-            _refuse_outside(shapely.bounds(undeclared), rows + first_row)
+            self._refuse_outside(shapely.bounds(undeclared), rows + first_row)
         valid = self._repaired(placed, misfits, first_row)
         present = valid[~shapely.is_missing(valid)]
         self._types.update(
@@ -99,9 +103,9 @@ class GeometryWriter:
             points = Points(x=x, y=y, present=points.present)
             if not (np.isfinite(x) & np.isfinite(y)).all():
                 return None
-        if self._crs is None:
+        if self._may_be_no_degrees:
             rows = np.flatnonzero(points.present) + first_row
-            _refuse_outside(np.column_stack([points.x, points.y]), rows)
+            self._refuse_outside(np.column_stack([points.x, points.y]), rows)
         if len(points.x):
             self._types.add(_TYPE_NAMES[_POINT])
         return point_columns(points)
@@ -111,7 +115,8 @@ class GeometryWriter:
 
         ``named_by_values``: the values themselves name their coordinate systems.
         """
-        reason = "as in the file" if self._crs else "the file names none; all are in range"
+        is_told = not self._may_be_no_degrees
+        reason = "as in the file" if is_told else "the file names none; all are in range"
         crs = Decision(
             subject="coordinate system",
             choice=crs_name(self._crs) if self._crs else f"EPSG:{WGS84}",
@@ -122,6 +127,21 @@ class GeometryWriter:
             for choice, count in sorted(self._counts.items())
         )
         return (crs, *notes)
+
+    def _refuse_outside(self, coordinates: Coordinates, rows: NDArray[np.intp]) -> None:
+        """Without a coordinate system shapes are in degrees only if all of them can be.
+
+        ``coordinates``: x and y pairs (bounds have two of them) of these ``rows`` of the file.
+        """
+        most = _ASSUMED_MOST if self._crs else _UNKNOWN_MOST
+        limits = np.tile(most, coordinates.shape[1] // 2)
+        outside = np.flatnonzero((np.abs(coordinates) > limits).any(axis=1))
+        if len(outside):
+            x, y = coordinates[outside[0]][:2]
+            raise UnknownSridError(
+                f"The file names no coordinate system, and row {rows[outside[0]]:,} lies at "
+                f"{x:g}, {y:g}, which are no degrees."
+            )
 
     def _flattened(self, shapes: Shapes) -> Shapes:
         """Two dimensions, and NULL for empty shapes."""
@@ -168,21 +188,6 @@ class GeometryWriter:
         count = int(mask.sum())
         if count:
             self._counts[note] += count
-
-
-def _refuse_outside(coordinates: Coordinates, rows: NDArray[np.intp]) -> None:
-    """Without a coordinate system shapes are in degrees only if all of them can be.
-
-    ``coordinates``: x and y pairs (bounds have two of them) of these ``rows`` of the file.
-    """
-    limits = np.tile([180.0, 90.0], coordinates.shape[1] // 2)
-    outside = np.flatnonzero((np.abs(coordinates) > limits).any(axis=1))
-    if len(outside):
-        x, y = coordinates[outside[0]][:2]
-        raise UnknownSridError(
-            f"The file names no coordinate system, and row {rows[outside[0]]:,} lies at "
-            f"{x:g}, {y:g}, which are no degrees."
-        )
 
 
 def reproject_by_srid(shapes: Shapes) -> tuple[Shapes, NDArray[np.bool_]]:

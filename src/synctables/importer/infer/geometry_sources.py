@@ -12,7 +12,7 @@ import shapely
 from numpy.typing import NDArray
 
 from synctables.errors import InvalidGeometriesError
-from synctables.importer.infer.convert import plain_array, text_array
+from synctables.importer.infer.convert import clean_texts, plain_array, text_array
 from synctables.importer.infer.degrees import LATITUDE_NAMES, LONGITUDE_NAMES, degrees
 from synctables.importer.infer.geometry import (
     GeometryWriter,
@@ -211,7 +211,7 @@ class TextGeometry:
     def columns(
         self, chunk: pa.RecordBatch, misfits: Misfits, *, first_row: int
     ) -> GeometryColumns:
-        texts = self._texts(chunk).to_pylist()
+        texts = self._texts(chunk, misfits, first_row=first_row).to_pylist()
         shapes, is_declared = reproject_by_srid(shapes_of_texts(texts))
         unread = [i for i, text in enumerate(texts) if text is not None and shapes[i] is None]
         if unread:
@@ -223,10 +223,11 @@ class TextGeometry:
         return self._writer.columns(shapes, misfits, first_row=first_row, is_declared=is_declared)
 
     def source(self, chunk: pa.RecordBatch, the_geom: pa.Array) -> pa.Array:
-        return self._texts(chunk)
+        return self._texts(chunk, Misfits(), first_row=1)
 
-    def _texts(self, chunk: pa.RecordBatch) -> pa.StringArray:
-        return blank_as_null(text_array(chunk.column(f"f{self._index}")))
+    def _texts(self, chunk: pa.RecordBatch, misfits: Misfits, *, first_row: int) -> pa.StringArray:
+        texts = text_array(chunk.column(f"f{self._index}"))
+        return blank_as_null(clean_texts(texts, misfits.at(GEOMETRY_COLUMN, first_row)))
 
     def rejection(self) -> str | None:
         if self.is_empty:
@@ -301,6 +302,8 @@ class DegreesGeometry:
     def _report_unread(
         self, header: str, cell: pa.Array, numbers: np.ndarray, misfits: Misfits, first_row: int
     ) -> None:
+        if np.isfinite(numbers).all():
+            return
         texts = blank_as_null(text_array(cell))
         unread = pc.indices_nonzero(
             pc.and_(pc.is_valid(texts), pa.array(~np.isfinite(numbers)))

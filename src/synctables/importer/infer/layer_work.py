@@ -1,9 +1,10 @@
 """One layer to one typed file: as few passes over its rows as its values allow.
 
-A first pass folds every value into its column's need, and at the same time writes the file in the
-types that the first chunk suggests. Where a later chunk shows that one of them is too strict, the
-suggestion was wrong, and a second pass, with the needs of all values known, writes the file anew.
-So the result depends on all values and never on chunks; a good suggestion only saves a pass.
+A pass folds every value into its column's need, and at the same time writes the file in the types
+that the first chunk suggests. Where a later chunk shows that one of them is too strict, the
+suggestion was wrong, and the file is written anew with the needs of all values seen so far: at once
+where little is lost by it, else when all values are known. So the result depends on all values and
+never on chunks; a good suggestion only saves time.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from synctables.importer.infer.column_reader import ColumnReader, Reading, Shape
+from synctables.importer.infer.column_reader import TEXT_SHAPE, ColumnReader, Reading, Shape
 from synctables.importer.infer.columns import (
     ColumnPlan,
     idle_pins,
@@ -54,7 +55,8 @@ _SPREADSHEETS = ("xlsx", "xls", "xlsb", "ods")
 def type_layer(
     layer: Layer, open_batches: OpenBatches, options: ReadOptions, *, path: Path, on_rows: OnRows
 ) -> TypedLayer:
-    """Write the layer's typed file to ``path``. ``on_rows`` hears the rows of the first pass."""
+    """Write the layer's typed file to ``path``. ``on_rows`` hears how many were read."""
+    on_rows = _rising(on_rows)
     rejections: list[Decision] = []
     dropped: frozenset[int] = frozenset()
     for start_geometry in (*geometry_candidates(layer, options), NoGeometry):
@@ -72,12 +74,20 @@ def type_layer(
         rejections.append(Decision(subject="geometry", choice="none", reason=outcome.rejection))
         if outcome.geometry.is_empty:
             dropped |= outcome.geometry.consumed
-        on_rows = _ignore
     raise AssertionError("a layer without geometry is never rejected")
 
 
-def _ignore(_: int) -> None:
-    """Rows of later passes were counted already."""
+def _rising(on_rows: OnRows) -> OnRows:
+    """Only what is more than was told before: a later pass reads the same rows again."""
+    told = 0
+
+    def tell(row_count: int) -> None:
+        nonlocal told
+        if row_count > told:
+            told = row_count
+            on_rows(row_count)
+
+    return tell
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,6 +102,11 @@ class Outcome:
     misfits: Misfits
     geometry: GeometryReader
     rejection: str | None
+
+
+def _text_of(reading: Reading) -> pa.Array:
+    """A chunk of a guessed column as text, whatever its values would allow."""
+    return reading.values
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,13 +141,15 @@ class LayerWork:
             consumed=consumed,
         )
         self._readers: list[ColumnReader] = []
+        self._began_anew_at = 0
+        self._trusts_hints = True
 
     def run(self, on_rows: OnRows) -> Outcome:
         """Pass over the rows until the file is whole, or the geometry turns out to be none."""
         with Workers() as workers:
             outcome = self._pass(workers, on_rows)
             while not outcome.is_whole and outcome.rejection is None:
-                outcome = self._pass(workers, _ignore)
+                outcome = self._pass(workers, on_rows)
         return outcome
 
     def typed_layer(self, outcome: Outcome, rejections: Sequence[Decision]) -> TypedLayer:
@@ -156,24 +173,29 @@ class LayerWork:
         )
 
     def _pass(self, workers: Workers, on_rows: OnRows) -> Outcome:
-        """Read every row; write the file for as long as the first chunk's shapes hold."""
+        """Read rows, and write them for as long as the first chunk's shapes hold."""
         geometry, misfits = self._start_geometry(), Misfits()
         is_whole, row_count = True, 0
         shapes: tuple[Shape, ...] | None = None
-        with TypedFile(self._path) as file:
+        with TypedFile(self._path) as file, workers.behind(file.write) as write:
             for chunk in self._chunks(workers, misfits):
                 if shapes is None:
-                    shapes = self._shapes()
+                    shapes = self._foreseen_shapes()
                     file.open(self._fields(shapes))
-                is_whole = is_whole and shapes == self._shapes()
-                if is_whole:
-                    file.write(self._finished(chunk, geometry, misfits, workers))
                 row_count += len(chunk.batch)
                 on_rows(row_count)
+                if is_whole and shapes != self._foreseen_shapes():
+                    is_whole = False
+                    if self._begins_anew(row_count):
+                        break
+                if is_whole:
+                    write(self._finished(chunk, shapes, geometry, misfits, workers))
                 if geometry.refutation:
                     break
             if shapes is None:
                 file.open(self._fields(self._shapes()))
+            elif is_whole and shapes != self._shapes():  # a hint was wrong
+                is_whole = self._trusts_hints = False
         return Outcome(
             row_count=row_count,
             is_whole=is_whole,
@@ -181,6 +203,17 @@ class LayerWork:
             geometry=geometry,
             rejection=geometry.rejection() if is_whole else geometry.refutation,
         )
+
+    def _begins_anew(self, row_count: int) -> bool:
+        """Whether to give up a pass here, where a shape has changed, and not read to the end.
+
+        What is read in vain that way at least doubles each time, so all of it is less than twice
+        the file.
+        """
+        if row_count < 2 * self._began_anew_at:
+            return False
+        self._began_anew_at = row_count
+        return True
 
     def _chunks(self, workers: Workers, misfits: Misfits) -> Iterator[Chunk]:
         batches = self._open_batches(self._layer)
@@ -198,14 +231,21 @@ class LayerWork:
             first_row += len(batch)
 
     def _finished(
-        self, chunk: Chunk, geometry: GeometryReader, misfits: Misfits, workers: Workers
+        self,
+        chunk: Chunk,
+        shapes: Sequence[Shape],
+        geometry: GeometryReader,
+        misfits: Misfits,
+        workers: Workers,
     ) -> list[pa.Array]:
         """All columns of the typed file for one chunk, geometries first and hashes last."""
         work: list[Callable[[], Any]] = [
             partial(geometry.columns, chunk.batch, misfits, first_row=chunk.first_row),
             *(
-                partial(reader.typed, reading)
-                for reader, reading in zip(self._readers, chunk.readings, strict=True)
+                partial(reader.typed if shape == reader.shape else _text_of, reading)
+                for reader, reading, shape in zip(
+                    self._readers, chunk.readings, shapes, strict=True
+                )
             ),
         ]
         placed, *typed = workers.each(lambda part: part(), work)
@@ -215,13 +255,23 @@ class LayerWork:
             values=geometry.source(chunk.batch, placed[0]),
         )
         hashed = (
-            HashedColumn(name=reader.plan.name, kind=reader.shape.type, values=values)
-            for reader, values in zip(self._readers, typed, strict=True)
+            HashedColumn(name=plan.name, kind=shape.type, values=values)
+            for plan, shape, values in zip(self._plans, shapes, typed, strict=True)
         )
         return [*placed, *typed, *row_hashes([source, *hashed], workers.each)]
 
     def _shapes(self) -> tuple[Shape, ...]:
         return tuple(reader.shape for reader in self._readers)
+
+    def _foreseen_shapes(self) -> tuple[Shape, ...]:
+        """The shapes to write in: those so far, but text where a hint says so."""
+        return tuple(
+            TEXT_SHAPE if self._will_be_text(reader) else reader.shape for reader in self._readers
+        )
+
+    def _will_be_text(self, reader: ColumnReader) -> bool:
+        is_hinted = self._layer.fields[reader.plan.index].turns_to_text
+        return is_hinted and self._trusts_hints and isinstance(reader, GuessedColumn)
 
     def _fields(self, shapes: Sequence[Shape]) -> list[pa.Field]:
         return [

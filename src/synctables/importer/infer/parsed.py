@@ -56,3 +56,10 @@ def text_bytes(values: pa.StringArray) -> NDArray[np.uint8]:
     ends = np.frombuffer(offsets, dtype=np.int32)
     start, end = ends[values.offset], ends[values.offset + len(values)]
     return np.frombuffer(blob, dtype=np.uint8)[start:end]
+
+
+def text_ends(values: pa.StringArray) -> NDArray[np.int32]:
+    """Where each value ends in `text_bytes`."""
+    ends = np.frombuffer(values.buffers()[1], dtype=np.int32)[values.offset :][: len(values) + 1]
+    relative: NDArray[np.int32] = ends[1:] - ends[0]
+    return relative

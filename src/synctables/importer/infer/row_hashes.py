@@ -35,7 +35,8 @@ SIGNATURE_TAG = "rows-1"
 Words: TypeAlias = NDArray[np.uint64]
 
 _BLOCK_ROWS = 8_192
-"""So many at once that all arrays of a step stay in the processor's cache."""
+"""So many at once that all arrays of a step stay in the processor's cache, and are small enough
+that malloc hands out the same memory again instead of mapping it anew (from 128 KB on)."""
 _LONG_BYTES = 512
 """Longer values cost less one by one; which way a value takes depends on its length alone."""
 _ONE_SCALE = pa.decimal256(76, 38)
@@ -83,10 +84,6 @@ class Lanes:
     low: Words
     high: Words
 
-    def __getitem__(self, rows: slice) -> Lanes:
-        """Views of some rows: what is mixed into them is mixed into these."""
-        return Lanes(low=self.low[rows], high=self.high[rows])
-
     def mix(self, words: Words) -> None:
         """Take in one word for each row; two words that differ never give the same."""
         low, high = self.low, self.high
@@ -98,6 +95,14 @@ class Lanes:
         high ^= high >> np.uint64(29)
         high *= np.uint64(0xD6E8FEB86659FD93)
         high ^= high >> np.uint64(32)
+
+    def mix_where(self, is_due: NDArray[np.bool_], words: Words) -> None:
+        """As `mix`, for some rows."""
+        low, high = self.low.copy(), self.high.copy()
+        self.mix(words)
+        is_done = ~is_due
+        np.copyto(self.low, low, where=is_done)
+        np.copyto(self.high, high, where=is_done)
 
     def mix_lengths(self, lengths: NDArray[np.int64]) -> None:
         """Begin with values' lengths: the last word of ``a`` is that of ``a`` and a NUL."""
@@ -185,27 +190,40 @@ def _mix_bytes(lanes: Lanes, values: pa.Array) -> None:
 def _mix_short(
     lanes: Lanes, content: NDArray[np.uint8], starts: NDArray[np.int64], lengths: NDArray[np.int64]
 ) -> None:
-    """Values word by word, those with the most words first: each step is for the first few."""
+    """Values word by word. ``starts``: where in ``content`` each begins."""
     aligned = np.zeros((len(content) >> 3) + 2, dtype="<u8")
     aligned.view(np.uint8)[: len(content)] = content
-    counts = ((lengths + 7) >> 3).astype(np.uint8)
-    order = np.argsort(counts, kind="stable")[::-1]
-    rows_left = len(counts) - np.cumsum(np.bincount(counts))
-    sorted_lanes = Lanes(low=lanes.low[order], high=lanes.high[order])
-    places, left = (starts >> 3)[order], lengths[order]
-    shifts = ((starts & 7) << 3).astype(np.uint64)[order]
-    first = aligned[places]
-    for row_count in map(int, rows_left[rows_left > 0]):
-        rows = slice(row_count)
-        places, left, shifts = places[rows] + 1, left[rows], shifts[rows]
-        second = aligned[places]
+    shifts = ((starts & 7) << 3).astype(np.uint64)
+    _mix_words(lanes, aligned, starts >> 3, shifts, lengths)
+
+
+def _mix_words(
+    lanes: Lanes,
+    aligned: Words,
+    places: NDArray[np.int64],
+    shifts: Words,
+    left: NDArray[np.int64],
+) -> None:
+    """Mix in what is ``left`` (in bytes) from ``places`` (in words) and ``shifts`` (in bits) on."""
+    first = aligned.take(places)
+    while count := np.count_nonzero(left > 0):
+        if count * 2 <= len(left):
+            few = np.flatnonzero(left > 0)
+            part = Lanes(low=lanes.low[few], high=lanes.high[few])
+            _mix_words(part, aligned, places[few], shifts[few], left[few])
+            lanes.low[few], lanes.high[few] = part.low, part.high
+            return
+        places = places + 1
+        second = aligned.take(places, mode="clip")
         # A shift by 64 bits does nothing or anything; two shifts, by 1 and up to 63, are defined.
         words = (second << np.uint64(1)) << (np.uint64(63) - shifts)
-        words |= first[rows] >> shifts
-        words &= _MASKS[np.minimum(left, 8)]
-        sorted_lanes[rows].mix(words)
+        words |= first >> shifts
+        words &= _MASKS.take(left, mode="clip")
+        if count == len(left):
+            lanes.mix(words)
+        else:
+            lanes.mix_where(left > 0, words)
         first, left = second, left - 8
-    lanes.low[order], lanes.high[order] = sorted_lanes.low, sorted_lanes.high
 
 
 def _mix_long(

@@ -12,6 +12,7 @@ from synctables.importer.infer.parsed import (
     any_true,
     cast_or_none,
     text_bytes,
+    text_ends,
 )
 from synctables.importer.infer.types import EXACT_DOUBLE_DIGITS, Kind, Need
 
@@ -38,7 +39,7 @@ def _read_integers(values: pa.StringArray) -> Parsed | None:
     integers = cast_or_none(values, pa.int64())
     if integers is None:
         return None
-    if not all_match(pc.equal(pc.cast(integers, pa.string()), values)):
+    if not _are_plain(values, is_integer=True):
         return None  # leading zeros, hexadecimal, minus zero
     bounds = pc.min_max(integers)
     digits = max(len(str(abs(bounds[end].as_py() or 0))) for end in ("min", "max"))
@@ -47,15 +48,36 @@ def _read_integers(values: pa.StringArray) -> Parsed | None:
 
 
 def _read_decimals(values: pa.StringArray) -> Parsed | None:
-    if not all_match(pc.match_substring_regex(values, _NUMBER)):
-        return None
-    doubles = pc.cast(values, pa.float64())
+    doubles = cast_or_none(values, pa.float64())
+    if doubles is None or not _are_plain(values, is_integer=False):
+        if not all_match(pc.match_substring_regex(values, _NUMBER)):
+            return None
+        doubles = pc.cast(values, pa.float64())
     dots = pc.find_substring(values, ".")
     if _are_short(values, dots):
         need = _need_of_short(values, doubles, dots)
     else:
         need = _need_of_any(values, doubles)
     return Parsed(need=need, array=doubles)
+
+
+def _are_plain(values: pa.StringArray, *, is_integer: bool) -> bool:
+    """Whether values that Arrow reads as numbers match `_NUMBER` and have no exponent.
+
+    Of an integer's zeros only a lone 0 does. For whole columns a few looks at the bytes cost far
+    less than the pattern, or than the integers written as text again.
+    """
+    present = values.drop_null()
+    blob, ends = text_bytes(present), text_ends(present)
+    if not len(blob) or blob.min() < ord("-") or blob.max() > ord("9"):
+        return False
+    starts = np.concatenate(([0], ends[:-1]))
+    first = starts + (blob[starts] == ord("-"))
+    is_zero = blob[first] == ord("0")
+    if is_integer:
+        return not (is_zero & (ends - starts > 1)).any()
+    followed = first[is_zero & (ends - first > 1)] + 1
+    return bool((blob[followed] == ord(".")).all()) and not (blob[ends - 1] == ord(".")).any()
 
 
 def _are_short(values: pa.StringArray, dots: pa.Int32Array) -> bool:

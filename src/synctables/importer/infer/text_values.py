@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from synctables.importer.infer.parsed import Parsed, all_match, any_true
+from synctables.importer.infer.parsed import Parsed, any_true
 from synctables.importer.infer.text_moments import moments_in, read_moments, read_times
 from synctables.importer.infer.text_numbers import read_numbers
 from synctables.importer.infer.types import (
@@ -21,9 +21,12 @@ from synctables.importer.infer.types import (
 from synctables.importer.model import ColumnType
 
 _BOOLEAN_WORDS = pa.array(["true", "t", "false", "f"])
-_TRUE_WORDS = pa.array(["true", "t"])
+_FALSE_PLACE = 2
+"""Words from here on are false."""
 _BLANK = r"\A\s*\z"
 _LOOK_ROWS = 1024
+_HEAD_ROWS = 64
+"""What so few values cannot be, more cannot be either: most kinds fail cheaply on them."""
 
 
 def read_text(values: pa.StringArray, *, expected: Kind) -> Parsed:
@@ -44,8 +47,11 @@ def read_text(values: pa.StringArray, *, expected: Kind) -> Parsed:
 def _read_present(values: pa.StringArray, expected: Kind) -> Parsed | None:
     if values.null_count == len(values):
         return Parsed(need=NOTHING, array=values)
+    head = values.slice(0, _HEAD_ROWS)
+    can_tell = head.null_count < len(head) < len(values)
     for kind in sorted(_READERS, key=lambda kind: kind is not expected):
-        parsed = _READERS[kind](values)
+        read = _READERS[kind]
+        parsed = None if can_tell and read(head) is None else read(values)
         if parsed is not None:
             return parsed
     return None
@@ -84,10 +90,10 @@ def _read_booleans(values: pa.StringArray) -> Parsed | None:
     if pc.max(pc.binary_length(values)).as_py() > len("false"):
         return None
     words = pc.utf8_lower(values)
-    known = pc.or_kleene(pc.is_in(words, _BOOLEAN_WORDS), pc.is_null(values))
-    if not all_match(known):
+    places = pc.index_in(words, _BOOLEAN_WORDS)
+    if places.null_count > values.null_count:
         return None
-    truths = pc.if_else(pc.is_null(values), None, pc.is_in(words, _TRUE_WORDS))
+    truths = pc.less(places, _FALSE_PLACE)
     return Parsed(need=Need(kind=Kind.BOOLEAN), array=truths)
 
 

@@ -1,16 +1,21 @@
-"""Threads for the columns of a chunk, and one that reads ahead; none of them for a small layer."""
+"""Threads for the columns of a chunk, one that reads ahead, and one that writes behind.
+
+A small layer needs none of them.
+"""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, TypeVar
 
 import pyarrow as pa
 
 _WORTH_A_THREAD_ROWS = 4_096
+Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
@@ -20,6 +25,7 @@ class Workers:
     def __init__(self) -> None:
         self._columns = ThreadPoolExecutor(max_workers=os.cpu_count() or 1)
         self._reading = ThreadPoolExecutor(max_workers=1)
+        self._writing = ThreadPoolExecutor(max_workers=1)
         self._is_large = False
 
     def each(self, work: Callable[..., Result], *arguments: Iterable[Any]) -> Iterator[Result]:
@@ -37,10 +43,38 @@ class Workers:
             yield from batches
             return
         coming = self._reading.submit(next, batches, None)
-        yield first
-        while (batch := coming.result()) is not None:
-            coming = self._reading.submit(next, batches, None)
-            yield batch
+        try:
+            yield first
+            while (batch := coming.result()) is not None:
+                coming = self._reading.submit(next, batches, None)
+                yield batch
+        finally:
+            wait([coming])  # a pass that is given up leaves nothing running
+
+    @contextmanager
+    def behind(self, write: Callable[[Item], None]) -> Iterator[Callable[[Item], None]]:
+        """``write``, which goes on while the next item is made: one call at a time, in order.
+
+        The first call after a failed one raises its error, and so does the end of the block.
+        """
+        pending: Future[None] | None = None
+
+        def hand_over(item: Item) -> None:
+            nonlocal pending
+            if not self._is_large:
+                write(item)
+                return
+            if pending is not None:
+                pending.result()
+            pending = self._writing.submit(write, item)
+
+        try:
+            yield hand_over
+        finally:
+            if pending is not None:
+                wait([pending])
+        if pending is not None:
+            pending.result()
 
     def __enter__(self) -> Workers:
         return self
@@ -53,3 +87,4 @@ class Workers:
     ) -> None:
         self._columns.shutdown()
         self._reading.shutdown()
+        self._writing.shutdown()

@@ -18,7 +18,11 @@ Cell = str | float | int | bool | datetime.date | datetime.time | datetime.timed
 EXACT_INTEGER = 2**53
 """Beyond this a double no longer tells neighbouring integers apart."""
 
+JOINED_ROWS = 16_384
+"""Arrays of few rows are put together until they have so many."""
+
 _TYPES: dict[type, pa.DataType] = {
+    str: pa.string(),
     float: pa.float64(),
     bool: pa.bool_(),
     datetime.date: pa.date32(),
@@ -33,30 +37,41 @@ class ColumnBuilder:
 
     def __init__(self) -> None:
         self._chunks: list[pa.Array] = []
+        self._recent: list[pa.Array] = []
+        self._recent_count = 0
 
     @property
     def is_empty(self) -> bool:
         """Whether no cell so far holds anything."""
-        return all(pa.types.is_null(chunk.type) for chunk in self._chunks)
+        return all(pa.types.is_null(chunk.type) for chunk in (*self._chunks, *self._recent))
 
     def add(self, cells: Sequence[Cell]) -> None:
         """Append cells; the empty string is an empty cell."""
-        self._chunks.append(_to_array([None if cell == "" else cell for cell in cells]))
+        self._append(_to_array(cells))
+
+    def add_empty(self, count: int) -> None:
+        """Append so many empty cells."""
+        self._append(pa.nulls(count))
 
     def finish(self, *, as_text: bool) -> pa.ChunkedArray:
         """The whole column in one type."""
-        kind = pa.string() if as_text else self._common_type()
-        chunks = [_cast(chunk, kind) for chunk in self._chunks]
-        column = pa.chunked_array(chunks, type=kind)
+        self._join()
+        kind = (not as_text and _common_type(self._chunks)) or pa.string()
+        column = pa.chunked_array([_cast(chunk, kind) for chunk in self._chunks], kind)
         return _to_integers(column) if kind == pa.float64() else column
 
-    def _common_type(self) -> pa.DataType:
-        kinds = {chunk.type for chunk in self._chunks if not pa.types.is_null(chunk.type)}
-        if len(kinds) == 1:
-            return kinds.pop()
-        if kinds and kinds <= _MOMENTS:  # a moment at midnight comes as a date
-            return pa.timestamp("us")
-        return pa.string()
+    def _append(self, chunk: pa.Array) -> None:
+        self._recent.append(chunk)
+        self._recent_count += len(chunk)
+        if self._recent_count >= JOINED_ROWS:
+            self._join()
+
+    def _join(self) -> None:
+        """Make one array of the recent: each takes several times the memory of its values."""
+        if self._recent:
+            kind = _common_type(self._recent) or pa.null()
+            self._chunks.append(pa.concat_arrays([_cast(chunk, kind) for chunk in self._recent]))
+        self._recent, self._recent_count = [], 0
 
 
 def render(cell: Cell) -> str:
@@ -70,22 +85,37 @@ def render(cell: Cell) -> str:
         seconds = cell.total_seconds()
         sign, whole = ("-" if seconds < 0 else ""), int(abs(seconds))
         return f"{sign}{whole // 3600}:{whole // 60 % 60:02}:{whole % 60:02}"
+    if isinstance(cell, datetime.datetime) and cell.time() == datetime.time():
+        return cell.date().isoformat()  # calamine gives it as a date: it was beside moments here
     if isinstance(cell, datetime.date | datetime.time):
         return cell.isoformat()
     return str(cell)
 
 
-def _to_array(cells: list[Any]) -> pa.Array:
-    kinds = {type(cell) for cell in cells} - {type(None)}
+def _common_type(chunks: list[pa.Array]) -> pa.DataType | None:
+    """The type that holds all values; None where there are none."""
+    kinds = {chunk.type for chunk in chunks if not pa.types.is_null(chunk.type)}
+    if len(kinds) <= 1:
+        return next(iter(kinds), None)
+    # A moment at midnight comes as a date.
+    return pa.timestamp("us") if kinds <= _MOMENTS else pa.string()
+
+
+def _to_array(cells: Sequence[Any]) -> pa.Array:
+    kinds = set(map(type, cells))
+    if str in kinds and "" in cells:
+        cells = [None if cell == "" else cell for cell in cells]
+        kinds = set(map(type, cells))
+    kinds.discard(type(None))
     if not kinds:
         return pa.nulls(len(cells))
+    kind = _TYPES.get(next(iter(kinds))) if len(kinds) == 1 else None
+    if kind is not None:
+        return pa.array(cells, kind)
     if kinds <= {float, int}:
         return pa.array([None if cell is None else float(cell) for cell in cells], pa.float64())
     if kinds == {datetime.date, datetime.datetime}:
         return pa.array([_to_moment(cell) for cell in cells], pa.timestamp("us"))
-    kind = _TYPES.get(next(iter(kinds))) if len(kinds) == 1 else None
-    if kind is not None:
-        return pa.array(cells, kind)
     return pa.array([None if cell is None else render(cell) for cell in cells], pa.string())
 
 

@@ -7,7 +7,7 @@ from one export to the next if ``""`` meant something else than nothing.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, cast
@@ -28,8 +28,10 @@ from synctables.importer.model import (
 )
 from synctables.importer.read.dialect import Guess, guess_dialect
 from synctables.importer.read.encoding import Decoded, decode_file
+from synctables.importer.read.long_lines import refuse_long_line
 from synctables.importer.read.mend import Shape, is_foreign, mend
 from synctables.importer.read.names import stem_of
+from synctables.importer.read.quoteless import is_quoteless, stream_quoteless
 from synctables.importer.read.records import (
     ONE_COLUMN,
     Dialect,
@@ -43,6 +45,9 @@ LINE_BYTES = 16 * 1024 * 1024
 FOOTER_BYTES = 64 * 1024
 BUFFER_BYTES = 32 * 1024 * 1024
 """Left alone, DuckDB takes sixteen times the longest line for a buffer: 256 MB, several times."""
+
+_PLAIN = r"'\s*(-?[0-9]+)?\s*'"
+"""An integer or nothing, as a pattern in SQL."""
 
 _DELIMITER_NAMES = {
     ",": "comma",
@@ -64,12 +69,13 @@ def find_layers(member: Member, options: ReadOptions, limits: Limits) -> list[La
     `TooManyColumnsError`.
     """
     decoded = decode_file(member.path, scratch=member.path.with_suffix(".utf8"))
+    refuse_long_line(decoded.path)
     guess = guess_dialect(decoded.path)
     if guess.width > limits.max_columns:
         raise TooManyColumnsError(
             f"The file has {guess.width} columns; a table can have {limits.max_columns}."
         )
-    text = _make_well_formed(member, decoded.path, guess)
+    text = _make_well_formed(member, decoded, guess)
     quoted = set[int]()
     if not options.quoted_fields_guessing:
         quoted = find_quoted(decoded.path, guess.dialect)
@@ -77,8 +83,12 @@ def find_layers(member: Member, options: ReadOptions, limits: Limits) -> list[La
         name=stem_of(member.name),
         member=member,
         format="csv",
-        fields=tuple(_fields(guess, quoted)),
-        details={"path": str(text.path), **asdict(text.dialect)},
+        fields=tuple(_fields(guess, quoted, text.no_numbers)),
+        details={
+            "path": str(text.path),
+            "is_quoteless": text.is_quoteless,
+            "dialect": asdict(text.dialect),
+        },
         decisions=tuple(_describe(decoded, guess)),
         misfits=decoded.misfits + text.misfits,
         table_name=stem_of(member.name),
@@ -88,12 +98,15 @@ def find_layers(member: Member, options: ReadOptions, limits: Limits) -> list[La
 
 def open_batches(layer: Layer) -> pa.RecordBatchReader:
     """The rows of ``layer`` as text columns, in file order."""
-    details = dict(layer.details)
-    path = Path(str(details.pop("path")))
-    dialect = Dialect(**cast("dict[str, Any]", details))
+    path = Path(str(layer.details["path"]))
+    dialect = Dialect(**cast("dict[str, Any]", layer.details["dialect"]))
     width = len(layer.fields)
     schema = pa.schema([(f"f{index}", pa.string()) for index in range(width)])
-    return pa.RecordBatchReader.from_batches(schema, _stream(path, dialect, width))
+    if layer.details["is_quoteless"]:
+        batches = stream_quoteless(path, dialect, schema)
+    else:
+        batches = _stream(path, dialect, width)
+    return pa.RecordBatchReader.from_batches(schema, batches)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,11 +116,23 @@ class _WellFormed:
     path: Path
     dialect: Dialect
     misfits: tuple[Misfit, ...] = ()
+    no_numbers: frozenset[int] = frozenset()
+    """Columns that begin with decimal numbers, and of which some value is none."""
+    is_quoteless: bool = False
 
 
-def _make_well_formed(member: Member, path: Path, guess: Guess) -> _WellFormed:
-    if _is_clean(path, guess):
-        return _WellFormed(path=path, dialect=guess.dialect)
+def _make_well_formed(member: Member, decoded: Decoded, guess: Guess) -> _WellFormed:
+    path = decoded.path
+    if _may_be_clean(path, guess):
+        columns = guess.decimal_columns()
+        no_numbers = _check(path, guess.dialect, guess.width, decimal_columns=columns)
+        if no_numbers is not None:
+            return _WellFormed(
+                path=path,
+                dialect=guess.dialect,
+                no_numbers=no_numbers,
+                is_quoteless=is_quoteless(decoded, guess.dialect),
+            )
     shape = Shape(
         width=guess.width,
         header=guess.header,
@@ -128,12 +153,10 @@ def _make_well_formed(member: Member, path: Path, guess: Guess) -> _WellFormed:
     return _WellFormed(path=copy, dialect=dialect, misfits=mended.misfits)
 
 
-def _is_clean(path: Path, guess: Guess) -> bool:
-    """Whether DuckDB can read the file as it is, to the last line."""
+def _may_be_clean(path: Path, guess: Guess) -> bool:
+    """Whether DuckDB may be able to read the file as it is."""
     is_plain = len(guess.dialect.delimiter) == 1 and guess.header_records <= 1
-    if not is_plain or _ends_in_footer(path, guess):
-        return False
-    return _is_well_formed(path, guess.dialect, guess.width)
+    return is_plain and not _ends_in_footer(path, guess)
 
 
 def _ends_in_footer(path: Path, guess: Guess) -> bool:
@@ -149,19 +172,35 @@ def _ends_in_footer(path: Path, guess: Guess) -> bool:
     )
 
 
-def _is_well_formed(path: Path, dialect: Dialect, width: int) -> bool:
-    """Whether every record of the file has ``width`` cells and sound quotes."""
+def _check(
+    path: Path, dialect: Dialect, width: int, *, decimal_columns: Sequence[int]
+) -> frozenset[int] | None:
+    """Whether every record of the file has ``width`` cells and sound quotes; None: no.
+
+    Else those of the ``decimal_columns`` of which some value is no number. Only values without a
+    point are looked at more closely (``1e-05``, ``n/a``), so it costs next to nothing.
+    """
     connection = connect(path.parent)
     # DuckDB overlooks one cell too many where it is NULL, so for once nothing is. It stops at the
     # first record it rejects; storing rejects instead takes quadratic time on a very wide record.
     scan = _scan_sql(path, dialect, width, extra="nullstr='\x1d\x1e'")
+    found = [
+        f"count(CASE WHEN contains(f{index}, '.') THEN NULL "
+        f"WHEN regexp_full_match(f{index}, {_PLAIN}) THEN NULL ELSE 1 END)"
+        for index in decimal_columns
+    ]
     try:
-        connection.sql(f"SELECT count(*) FROM {scan}").fetchall()  # noqa: S608
-    except (duckdb.InvalidInputException, duckdb.ConversionException):
-        return False
+        rows = connection.sql(f"SELECT {', '.join(['count(*)', *found])} FROM {scan}").fetchall()  # noqa: S608
+    except (
+        *(duckdb.InvalidInputException, duckdb.ConversionException),
+        duckdb.NotImplementedException,  # a record of many megabytes
+    ):
+        return None
     finally:
         connection.close()
-    return True
+    return frozenset(
+        index for index, count in zip(decimal_columns, rows[0][1:], strict=True) if count
+    )
 
 
 def _stream(path: Path, dialect: Dialect, width: int) -> Iterator[pa.RecordBatch]:
@@ -203,11 +242,16 @@ def _quote(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def _fields(guess: Guess, quoted: set[int]) -> Iterator[Field]:
+def _fields(guess: Guess, quoted: set[int], no_numbers: frozenset[int]) -> Iterator[Field]:
     names = [name.strip() for name in guess.header]
     for index in range(guess.width):
         name = names[index] if index < len(names) else ""
-        yield Field(name=name, is_text_to_guess=True, is_quoted=index in quoted)
+        yield Field(
+            name=name,
+            is_text_to_guess=True,
+            is_quoted=index in quoted,
+            turns_to_text=index in no_numbers,
+        )
 
 
 def _describe(decoded: Decoded, guess: Guess) -> Iterator[Decision]:

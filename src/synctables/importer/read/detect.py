@@ -25,25 +25,13 @@ from synctables.importer.containers import is_office_file
 from synctables.importer.model import Format, Member
 from synctables.importer.read.detect_json import detect_json
 from synctables.importer.read.mapinfo import is_mif, is_tab
+from synctables.importer.read.rasters import refuse_raster
 
 HEAD_BYTES = 65_536
 _MIMETYPE_BYTES = 80
 _ROOT_CHARACTERS = 8_192
 """A root element with all of its namespaces stands within these."""
 
-_RASTERS = (
-    (b"II*\0", "TIFF"),
-    (b"MM\0*", "TIFF"),
-    (b"II+\0", "BigTIFF"),
-    (b"\x89PNG", "PNG"),
-    (b"\xff\xd8\xff", "JPEG"),
-    (b"GIF8", "GIF"),
-    (b"\0\0\0\x0cjP", "JPEG 2000"),
-    (b"\x89HDF", "HDF5 or netCDF"),
-    (b"CDF\x01", "netCDF"),
-    (b"CDF\x02", "netCDF"),
-    (b"GRIB", "GRIB"),
-)
 _BINARIES: tuple[tuple[bytes, Format], ...] = (
     (b"\0\0\x27\x0a", "shapefile"),
     (b"PAR1", "parquet"),
@@ -76,6 +64,8 @@ SIDECARS = frozenset(
 )
 """Suffixes of files that belong to a shapefile or a MapInfo table of the same stem."""
 
+_FEW_CONTROLS = 2
+"""In a file of a few lines that are more than a hundredth, and still no sign of a binary."""
 _XML_NOISE = re.compile(
     r"\s*(?:<\?.*?\?>|<!--.*?-->|<!doctype[^>\[]*(?:\[.*?\])?[^>]*>)", re.S | re.I
 )
@@ -85,6 +75,13 @@ _XML_FORMATS: dict[str, Format] = {"kml": "kml", "gpx": "gpx", "osm": "osm"}
 _GML_NAMESPACE = re.compile(r"""["']https?://www\.opengis\.net/gml(?:/3\.\d)?["']""")
 _NO_FEATURES = re.compile(r"Capabilities$|Report$|Exception|^(?:rss|feed|html|schema|RDF)$", re.I)
 """Roots of pages that mention GML and hold none."""
+_XML_WORKBOOK = "urn:schemas-microsoft-com:office:spreadsheet"
+_CODE = (
+    (re.compile(r"(?>--[^\n]*\n|/\*.*?\*/|\s)*+(?:CREATE|INSERT|DROP|BEGIN|SET|COPY|USE)\s[^\n]*;",
+                re.S | re.I), ".sql", "an SQL script"),
+    (re.compile(r"\s*[\w.$]+\(\s*[\[{]"), None, "JSON in a call of a function (JSONP)"),
+)  # fmt: skip
+"""Text that is no table though it has lines and commas, and the suffix that it must have too."""
 _ERROR_TEXT = re.compile(
     r"\b(error|not found|forbidden|access denied|permission denied|unauthori[sz]ed|exception"
     r"|service unavailable|bad gateway|too many requests|internal server|expired|rate limit)\b",
@@ -133,12 +130,7 @@ def _detect_binary(member: Member, head: bytes) -> Format | None:
 
 
 def _refuse_foreign(member: Member, head: bytes) -> None:
-    for magic, name in _RASTERS:
-        if head.startswith(magic):
-            raise UnsupportedFileError(
-                f"{member.name} is a raster image ({name}). Raster is out of scope: only tables "
-                "and vector maps are read."
-            )
+    refuse_raster(member.name, head)
     for magic, name in _OTHERS:
         if head.startswith(magic):
             raise UnsupportedFileError(f"{member.name} seems to be {name}, which is not read.")
@@ -168,6 +160,7 @@ def _detect_office(member: Member) -> Format:
         if "mimetype" in names:
             with archive.open("mimetype") as file:
                 kind = file.read(_MIMETYPE_BYTES)
+        _refuse_encrypted(archive, names)
     if "xl/workbook.xml" in names:
         return "xlsx"
     if "xl/workbook.bin" in names:
@@ -175,6 +168,16 @@ def _detect_office(member: Member) -> Format:
     if b"spreadsheet" in kind or ("content.xml" in names and not kind):
         return "ods"
     raise UnsupportedFileError(f"{member.name} seems to be an office document, which is not read.")
+
+
+def _refuse_encrypted(archive: zipfile.ZipFile, names: set[str]) -> None:
+    """Encrypted OpenDocument files say so in their manifest (part 2, 3.4)."""
+    manifest = b""
+    if "META-INF/manifest.xml" in names:
+        with archive.open("META-INF/manifest.xml") as file:
+            manifest = file.read(HEAD_BYTES)
+    if "encrypted-package" in names or b"encryption-data" in manifest:
+        raise PasswordProtectedError("The document is password protected.")
 
 
 def _detect_ole(head: bytes) -> Format:
@@ -202,6 +205,8 @@ def _detect_markup(member: Member, head: bytes, *, accept_html: bool) -> Format 
         return "gml"
     if accept_html:
         return "csv"
+    if _XML_WORKBOOK in text[:_ROOT_CHARACTERS]:
+        raise MalformedSpreadsheetError(f"{member.name} is a workbook in the XML of Excel 2003.")
     raise HtmlRefusedError(f"{member.name} is a page (<{name[:40]}>) and not a data file.")
 
 
@@ -218,10 +223,17 @@ def _detect_text(member: Member, head: bytes, *, accept_html: bool) -> Format:
     if member.path.suffix == ".geojson":
         raise InvalidGeoJsonError(f"{member.name} is not JSON.")
     text = head_text(head).strip()
+    _refuse_code(member, text)
     is_error_text = len(text) < 500 and text.count("\n") < 2 and _ERROR_TEXT.search(text)
     if is_error_text and not accept_html and not re.search(r"[,;\t|]", text):
         raise HtmlRefusedError(f"{member.name} is an error text and not data: {text[:100]!r}")
     return "csv"
+
+
+def _refuse_code(member: Member, text: str) -> None:
+    for pattern, suffix, name in _CODE:
+        if suffix in {None, member.path.suffix} and pattern.match(text):
+            raise UnsupportedFileError(f"{member.name} seems to be {name}, which is not read.")
 
 
 def head_text(head: bytes) -> str:
@@ -242,7 +254,7 @@ def _is_text(head: bytes) -> bool:
     if head[1::2].count(0) > 0.3 * len(head) / 2 or head[0::2].count(0) > 0.3 * len(head) / 2:
         return _is_bare_utf16(head)
     controls = sum(head.count(bytes([code])) for code in (*range(9), *range(14, 27), 28, 29))
-    return controls <= 0.02 * len(head)
+    return controls <= max(0.02 * len(head), _FEW_CONTROLS)
 
 
 def _is_bare_utf16(head: bytes) -> bool:

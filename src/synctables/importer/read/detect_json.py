@@ -23,7 +23,8 @@ _START = re.compile(r'\s*(?:\{\s*["}]|\[\s*[\[{\]"\d-])')
 _KEYED = re.compile(r'\s*(\{\s*"[^"\n]*"\s*:|\[\s*\{\s*["}]|\{\s*\}\s*$|\[\s*\]\s*$)')
 _TYPE = re.compile(r'"type"\s*:\s*"([^"]{0,40})"')
 _ESRI = re.compile(r'"geometryType"\s*:\s*"esri|"spatialReference"\s*:|"fieldAliases"\s*:')
-_ESRI_FEATURES = re.compile(r'"features"\s*:\s*\[')
+_ESRI_FEATURES = re.compile(r'"features"\s*:\s*\[|"geometryType"\s*:\s*"esri')
+"""The second, because the list of a thousand fields may fill all that is looked at."""
 _JSON_SUFFIXES = {".geojson", ".json", ".topojson"} | LINE_SUFFIXES
 
 

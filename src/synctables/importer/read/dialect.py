@@ -38,6 +38,7 @@ MAX_HEADER_RECORDS = 4
 _MISSING = frozenset(("na", "n/a", "nan", "null", "none", "nil", "missing", "unknown", "nd", "n/d"))
 
 _NUMBER = re.compile(r"[+-]?(\d{1,3}([., ]\d{3})+|\d+)?([.,]\d+)?([eE][+-]?\d+)?\s*%?$")
+_DECIMAL = re.compile(r"-?\d*\.?\d+")
 _DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([T ]\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?.{0,6})?$")
 _TIME = re.compile(r"\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?$")
 _WORDS = re.compile(r"[^,;\t|\"]+$")
@@ -63,6 +64,16 @@ class Guess:
         """Forms of the cells by column, where the records are regular enough to tell."""
         rows = [row for row in self.rows if not is_lone(row)]
         return Columns(rows, width=self.width) if rows and self.agreement >= 0.6 else None
+
+    def decimal_columns(self) -> list[int]:
+        """Columns in which all values of the first records are numbers, some with a point."""
+        columns = zip_longest(*self.rows, fillvalue="")
+        cells = [[cell for cell in column if cell] for column in columns][: self.width]
+        return [
+            index
+            for index, values in enumerate(cells)
+            if any("." in cell for cell in values) and all(map(_DECIMAL.fullmatch, values))
+        ]
 
     @property
     def is_regular(self) -> bool:

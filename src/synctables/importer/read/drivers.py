@@ -12,13 +12,15 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pyogrio
+from pyogrio.errors import DataSourceError
 
-from synctables.errors import EmptyFileError, UnsupportedFileError
+from synctables.errors import EmptyFileError, RasterError
 from synctables.importer.model import Decision, Format, Member, Misfit
 from synctables.importer.read import mapinfo, shapefile
 from synctables.importer.read.encoding import decode_file
 from synctables.importer.read.kml import refuse_mere_link
 from synctables.importer.read.names import with_suffix
+from synctables.importer.read.rasters import raster_error
 from synctables.importer.read.wholeness import refuse_cut_off
 
 DRIVER_OF: dict[Format, str] = {
@@ -48,6 +50,8 @@ _OSM_LAYERS = {
     "multipolygons": "SELECT * FROM multipolygons",
 }
 """GDAL's fifth, ``other_relations``, is no layer of the reference (section 3.4)."""
+
+_TILES = "a GeoPackage of raster tiles only"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +88,12 @@ def layer_names(kind: Format, member: Member, path: Path) -> list[str | None]:
         return [None]
     if kind == "osm":
         return list(_OSM_LAYERS)
-    names = [str(name) for name, _ in pyogrio.list_layers(str(path))]
+    try:
+        names = [str(name) for name, _ in pyogrio.list_layers(str(path))]
+    except DataSourceError:
+        if kind == "gpkg" and _has_tiles(path):  # for GDAL, one without vector layers is none
+            raise raster_error(member.name, _TILES) from None
+        raise
     if kind == "gpkg":
         unsafe = _unsafe_names(path)
         names = [name for name in names if name not in unsafe]
@@ -127,14 +136,15 @@ def _unsafe_names(path: Path) -> set[str]:
     return {str(name) for (name,) in _select(path, query)}
 
 
-def _explain_empty(path: Path, member: Member) -> UnsupportedFileError | EmptyFileError:
-    query = "SELECT data_type FROM gpkg_contents WHERE data_type LIKE '%tile%'"
-    if _select(path, query):
-        return UnsupportedFileError(
-            f"{member.name} holds raster tiles only. Raster is out of scope: only tables and "
-            "vector maps are read."
-        )
+def _explain_empty(path: Path, member: Member) -> RasterError | EmptyFileError:
+    if _has_tiles(path):
+        return raster_error(member.name, _TILES)
     return EmptyFileError(f"{member.name} holds no layers.")
+
+
+def _has_tiles(path: Path) -> bool:
+    query = "SELECT 1 FROM gpkg_contents WHERE data_type IN ('tiles', '2d-gridded-coverage')"
+    return bool(_select(path, query))
 
 
 def _select(path: Path, query: str) -> list[tuple[object, ...]]:

@@ -35,6 +35,8 @@ class Decoded:
     encoding: str
     reason: str
     misfits: tuple[Misfit, ...] = ()
+    is_quoteless: bool = False
+    """For certain no double quote, no carriage return and no line longer than two chunks."""
 
 
 @dataclass
@@ -43,6 +45,7 @@ class _Survey:
 
     is_utf8: bool = True
     has_nul: bool = False
+    is_quoteless: bool = True
     sample: bytes = b""
     """Bytes around the first characters beyond ASCII."""
 
@@ -64,7 +67,8 @@ def decode_file(path: Path, *, scratch: Path) -> Decoded:
     if survey.is_utf8:
         reason = "every byte is valid"
         if not survey.has_nul:
-            return Decoded(path=path, encoding="utf-8", reason=reason)
+            is_quoteless = survey.is_quoteless
+            return Decoded(path=path, encoding="utf-8", reason=reason, is_quoteless=is_quoteless)
         return _convert(path, scratch, "utf-8", reason)
     return _detect(path, scratch, survey.sample)
 
@@ -91,6 +95,7 @@ def _survey(path: Path) -> _Survey:
     pending = False
     for chunk in _chunks(path):
         survey.has_nul = survey.has_nul or b"\0" in chunk
+        survey.is_quoteless = survey.is_quoteless and _is_quoteless(chunk)
         if chunk.isascii() and not pending:
             continue
         if len(survey.sample) < SAMPLE_BYTES and not chunk.isascii():
@@ -103,6 +108,11 @@ def _survey(path: Path) -> _Survey:
             pending = bool(decoder.getstate()[0])
     survey.is_utf8 = survey.is_utf8 and not pending
     return survey
+
+
+def _is_quoteless(chunk: bytes) -> bool:
+    is_short = len(chunk) < CHUNK_BYTES or b"\n" in chunk
+    return is_short and b'"' not in chunk and b"\r" not in chunk
 
 
 def _lines_beyond_ascii(chunk: bytes) -> bytes:

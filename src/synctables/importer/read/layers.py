@@ -12,6 +12,7 @@ from synctables.errors import (
     EmptyFileError,
     HtmlRefusedError,
     LayerDisappearedError,
+    RasterError,
     RunError,
     TooManyLayersError,
     UnsupportedFileError,
@@ -108,11 +109,13 @@ def _find_layers(
 
 
 def _most_telling(failures: list[_Failure]) -> RunError:
-    """A broken data file says more than the notes beside it that are no data."""
+    """A broken data file says more than the notes beside it that are no data; a raster, which
+    comes with many, says more than they do."""
     if not failures:
         return UnsupportedFileError("The archive holds no data file.")
     broken = [failure for failure in failures if not isinstance(failure.error, _NO_DATA)]
-    return (broken or failures)[0].error
+    rasters = [failure for failure in failures if isinstance(failure.error, RasterError)]
+    return (broken or rasters or failures)[0].error
 
 
 def _choose(

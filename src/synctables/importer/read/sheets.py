@@ -10,6 +10,7 @@ import re
 import xml.etree.ElementTree as ET
 import zipfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -21,10 +22,11 @@ MAX_BLOCK_CELLS = 100_000_000
 SPARSE_CELLS = 5_000_000
 SPARSE_SHARE = 0.01
 """Blocks of more cells than this must hold at least this share of them."""
+_ALWAYS_ENOUGH_CELLS = MAX_BLOCK_CELLS * SPARSE_SHARE
 
 _CELL = re.compile(rb'<(?:\w+:)?c\s[^>]*?\br="([A-Z]{1,3})(\d{1,7})"[^>]*>')
 _WIDE_CELL = re.compile(rb' r="([A-Z]{2,3})\d')
-_ROW = re.compile(rb'[<:]row\s[^>]*?\br="(\d{1,7})"')
+ROW = re.compile(rb'[<:]row\s[^>]*?\br="(\d{1,7})"')
 _ERROR_CELL = re.compile(rb'<(?:\w+:)?c\s[^>]*\bt="e"[^>]*>')
 _RELATION = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}id"
 
@@ -39,6 +41,11 @@ class SheetSurvey:
     """Row and column of error cells."""
     errors_are_text: bool = False
     """calamine gives them as their text, and not as empty."""
+    part: str = ""
+    """The sheet's path in the archive, if it is one part of XML."""
+    xml_bytes: int = 0
+    is_plain: bool = True
+    """Without comments and the like, so that every ``<row `` in it is one."""
 
 
 def survey_sheets(path: Path, *, max_bytes: int) -> dict[str, SheetSurvey]:
@@ -79,9 +86,12 @@ def _parse(archive: zipfile.ZipFile, name: str) -> ET.Element:
 
 
 def _survey(archive: zipfile.ZipFile, name: str, part: str) -> SheetSurvey:
-    survey, cell_count = SheetSurvey(), 0
+    survey, cell_count = SheetSurvey(part=part), 0
     for text in _texts(archive, part):
-        cell_count += text.count(b"<c ") + text.count(b":c ")
+        survey.xml_bytes += len(text)
+        survey.is_plain = survey.is_plain and b"<!" not in text
+        if cell_count < _ALWAYS_ENOUGH_CELLS:
+            cell_count += text.count(b"<c ") or text.count(b":c ")
         survey.row_count = max(survey.row_count, _last_row(text))
         for letters in set(_WIDE_CELL.findall(text)):
             survey.column_count = max(survey.column_count, column_number(letters.decode()))
@@ -104,15 +114,17 @@ def refuse_far_cells(name: str, survey: SheetSurvey, cell_count: int) -> None:
 
 def _last_row(text: bytes) -> int:
     """The number of the last row that begins in ``text``; rows ascend (18.3.1.73)."""
-    found = _ROW.match(text, max(text.rfind(b"<row "), text.rfind(b":row "), 0))
+    found = ROW.match(text, max(text.rfind(b"<row "), text.rfind(b":row "), 0))
     return int(found[1]) if found else 0
 
 
 def _texts(archive: zipfile.ZipFile, part: str) -> Iterator[bytes]:
-    """The part in chunks that end between cells."""
+    """The part in chunks that end between cells; the next is unpacked while one is looked at."""
     tail = b""
-    with archive.open(part) as file:
-        while chunk := file.read(CHUNK_BYTES):
+    with archive.open(part) as file, ThreadPoolExecutor(max_workers=1) as reading:
+        coming = reading.submit(file.read, CHUNK_BYTES)
+        while chunk := coming.result():
+            coming = reading.submit(file.read, CHUNK_BYTES)
             text = tail + chunk
             cut = text.rfind(b"<") if len(chunk) == CHUNK_BYTES else len(text)
             tail = text[cut:]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +31,9 @@ from synctables.importer.model import (
     ReadOptions,
 )
 from synctables.importer.read import ods_cells, xls_records, xlsb_records
-from synctables.importer.read.cells import ColumnBuilder, render
 from synctables.importer.read.names import stem_of, with_suffix
+from synctables.importer.read.sheet_pieces import CannotCutError, read_pieces
+from synctables.importer.read.sheet_table import Block, SheetTable
 from synctables.importer.read.sheets import SheetSurvey, survey_sheets
 
 CHUNK_ROWS = 16_384
@@ -98,54 +98,58 @@ class _Sheet:
 def _read_sheet(
     workbook: Any, name: str, member: Member, options: ReadOptions, survey: SheetSurvey
 ) -> _Sheet | None:
-    sheet = workbook.get_sheet_by_name(name)
-    numbered = _without_errors(sheet, survey)
-    filled = ((number, row) for number, row in numbered if row.count("") < len(row))
-    header_row, header = next(filled, (0, []))
-    if not header:
+    try:
+        table = _table(read_pieces(member.path, name, survey))
+    except CannotCutError:
+        table = _table(_whole(workbook, name, survey))
+    if not table.header_row:
         return None
-    builders = [ColumnBuilder() for _ in header]
-    for chunk in _chunks(row for _, row in filled):
-        for builder, cells in zip(builders, zip(*chunk, strict=True), strict=True):
-            builder.add(cells)
-    kept = [i for i, cell in enumerate(header) if cell != "" or not builders[i].is_empty]
-    columns = [builders[i].finish(as_text=not options.type_guessing) for i in kept]
-    names = [render(header[i]).strip() for i in kept]
-    numbers = [sheet.start[1] + i + 1 for i in kept]
+    columns = table.finish(as_text=not options.type_guessing)
     path = member.path.with_name(f"{member.path.stem}.{workbook.sheet_names.index(name)}.arrow")
-    _write(path, columns)
+    _write(path, [column for _, column in columns.values()])
+    names = {number: text for number, (text, _) in columns.items()}
     return _Sheet(
         name=name,
         path=path,
         fields=tuple(
             Field(name=text, is_text_to_guess=column.type == pa.string())
-            for text, column in zip(names, columns, strict=True)
+            for text, column in columns.values()
         ),
-        misfits=tuple(_count_errors(survey, header_row, dict(zip(numbers, names, strict=True)))),
-        header_row=header_row,
+        misfits=tuple(_count_errors(survey, table.header_row, names)),
+        header_row=table.header_row,
     )
 
 
-def _without_errors(sheet: Any, survey: SheetSurvey) -> Iterator[tuple[int, list[Any]]]:
-    """Rows with their numbers from 1; error cells that come as their text are empty."""
-    numbered = enumerate(sheet.iter_rows(), start=1)
+def _table(blocks: Iterable[Block]) -> SheetTable:
+    table = SheetTable()
+    for block in blocks:
+        table.take(block)
+    return table
+
+
+def _whole(workbook: Any, name: str, survey: SheetSurvey) -> Iterator[Block]:
+    """The sheet as one block, which for calamine begins with the first row of all."""
+    sheet = workbook.get_sheet_by_name(name)
+    if sheet.start is not None:
+        rows = _without_errors(sheet, survey)
+        yield Block(first_row=1, first_column=sheet.start[1], rows=rows)
+
+
+def _without_errors(sheet: Any, survey: SheetSurvey) -> Iterator[list[Any]]:
+    """The sheet's rows; error cells that come as their text are empty."""
+    rows: Iterator[list[Any]] = sheet.iter_rows()
     if not survey.errors_are_text or not survey.errors:
-        yield from numbered
-        return
-    errors = set(survey.errors)
-    rows = {row for row, _ in errors}
-    for number, cells in numbered:
-        if number in rows:
-            places = enumerate(cells, start=sheet.start[1] + 1)
-            yield number, ["" if (number, at) in errors else cell for at, cell in places]
-        else:
-            yield number, cells
+        return rows
+    errors = dict[int, list[int]]()
+    for row, column in survey.errors:
+        errors.setdefault(row, []).append(column - sheet.start[1] - 1)
+    return (_emptied(row, errors.get(number, ())) for number, row in enumerate(rows, start=1))
 
 
-def _chunks(rows: Iterable[list[Any]]) -> Iterator[list[list[Any]]]:
-    iterator = iter(rows)
-    while chunk := list(islice(iterator, CHUNK_ROWS)):
-        yield chunk
+def _emptied(row: list[Any], places: Iterable[int]) -> list[Any]:
+    for place in places:
+        row[place] = ""
+    return row
 
 
 def _write(path: Path, columns: list[pa.ChunkedArray]) -> None:

@@ -45,6 +45,9 @@ from synctables.importer.read.drivers import (
 )
 from synctables.importer.read.exact_features import ExactFeatures, has_long_integers
 from synctables.importer.read.gdal import allow_only
+from synctables.importer.read.geojson_crs import told_apart, why
+from synctables.importer.read.known_columns import columns_of, open_known
+from synctables.importer.read.long_integers import may_hold_long_integers
 from synctables.importer.read.names import stem_of
 from synctables.importer.read.wkb import force_2d, has_more_dimensions
 
@@ -106,13 +109,14 @@ def _find_layer(
         format=kind,
         fields=tuple(fields),
         has_geometry=info["geometry_type"] is not None,
-        crs=_crs(info["crs"]),
+        crs=told_apart(_crs(info["crs"]), kind, source.path),
         details={
             "path": str(source.path),
             "layer": name,
             "encoding": source.encoding,
             "row_id": row_id,
             "exact": [index + (row_id is not None) for index in exact],
+            "columns": columns_of(info),
         },
         misfits=source.misfits,
         table_name=stem if len(names) == 1 else f"{stem}_{name}",
@@ -135,6 +139,8 @@ def _row_id(info: dict[str, Any]) -> str | None:
 
 def _find_rounded(info: dict[str, Any], path: Path) -> list[int]:
     """Indexes of fields of doubles that are integers too large for it in the file."""
+    if "OFTReal" not in info["ogr_types"] or not may_hold_long_integers(path):
+        return []
     fields = enumerate(zip(info["fields"], info["ogr_types"], strict=True))
     return [i for i, (name, kind) in fields if kind == "OFTReal" and has_long_integers(path, name)]
 
@@ -158,8 +164,7 @@ def _crs(found: str | None) -> str | None:
 def _describe(info: dict[str, Any], crs: str | None, *, has_heights: bool) -> list[Decision]:
     if info["geometry_type"] is None:
         return []
-    reason = "as the file says" if crs else "the file does not say"
-    notes = [Decision(subject="crs", choice=_short_name(crs), reason=reason)]
+    notes = [Decision(subject="crs", choice=_short_name(crs), reason=why(crs))]
     if has_heights:
         reason = "heights and measures of the file's geometries are dropped"
         notes.append(Decision(subject="geometry", choice="2D", reason=reason))
@@ -201,17 +206,20 @@ def _find_nested(layer: Layer, info: dict[str, Any], *, offset: int) -> list[int
 def _open(layer: Layer) -> Any:
     name = layer.details["layer"]
     statement = statement_for(layer.format, name)
-    return pyogrio.open_arrow(
-        layer.details["path"],
-        layer=None if statement else name,
-        sql=statement,
-        encoding=layer.details["encoding"],
-        return_fids=layer.details["row_id"] is not None,
-        datetime_as_string=True,
-        batch_size=BATCH_ROWS,
-        use_pyarrow=True,
+    options = {
+        "layer": None if statement else name,
+        "sql": statement,
+        "encoding": layer.details["encoding"],
+        "return_fids": layer.details["row_id"] is not None,
+        "datetime_as_string": True,
+        "batch_size": BATCH_ROWS,
+        "use_pyarrow": True,
         **OPEN_OPTIONS.get(layer.format, {}),
-    )
+    }
+    path = str(layer.details["path"])
+    if layer.format == "geojson":
+        return open_known(path, layer.details["columns"], **options)
+    return pyogrio.open_arrow(path, **options)
 
 
 def _schema(layer: Layer, found: pa.Schema) -> pa.Schema:

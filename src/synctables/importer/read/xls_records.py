@@ -10,18 +10,27 @@ import struct
 from collections.abc import Iterator
 from pathlib import Path
 
-from synctables.errors import FileTooBigError, MalformedSpreadsheetError
+from synctables.errors import (
+    FileTooBigError,
+    MalformedSpreadsheetError,
+    PasswordProtectedError,
+)
 from synctables.importer.read.sheets import SheetSurvey
 
 _END_OF_CHAIN = 0xFFFF_FFFA
 """Sector numbers from here on are marks (MS-CFB 2.1)."""
-_BOUND_SHEET, _FORMULA, _BOOL_ERR, _EOF = 0x85, 0x06, 0x205, 0x0A
+_BOUND_SHEET, _FORMULA, _BOOL_ERR, _EOF, _FILE_PASS = 0x85, 0x06, 0x205, 0x0A, 0x2F
 _IS_ERROR = 2
 """First byte of a formula's cached result that is an error (MS-XLS 2.5.133)."""
 
+PROTECTED = "The workbook is password protected."
+
 
 def survey_sheets(path: Path, *, max_bytes: int) -> dict[str, SheetSurvey]:
-    """A survey of each sheet, by its name. Raises `MalformedSpreadsheetError`."""
+    """A survey of each sheet, by its name.
+
+    Raises `MalformedSpreadsheetError` and `PasswordProtectedError`.
+    """
     if path.stat().st_size > max_bytes:
         raise FileTooBigError
     try:
@@ -47,6 +56,8 @@ def _records(stream: bytes, position: int) -> Iterator[tuple[int, bytes]]:
 def _sheet_starts(stream: bytes) -> Iterator[tuple[str, int]]:
     """Name and position of each worksheet (MS-XLS 2.4.28)."""
     for kind, content in _records(stream, 0):
+        if kind == _FILE_PASS:  # what follows is encrypted (MS-XLS 2.4.117)
+            raise PasswordProtectedError(PROTECTED)
         if kind == _BOUND_SHEET and content[5] == 0:
             (start,) = struct.unpack_from("<I", content)
             is_wide = content[7] & 1
@@ -75,6 +86,8 @@ def _workbook_stream(content: bytes) -> bytes:
     entries = [directory[at : at + 128] for at in range(0, len(directory) - 127, 128)]
     root = entries[0]
     for entry in entries:
+        if _name(entry) == "EncryptedPackage":  # an .xlsx (MS-OFFCRYPTO 2.3.4.4)
+            raise PasswordProtectedError(PROTECTED)
         if _name(entry) in {"Workbook", "Book"}:
             return _stream(content, table, entry, root, sector_size)
     raise ValueError("no workbook")

@@ -1,0 +1,38 @@
+"""What hinders a rewrite, as an exception that stays inside apply: the caller takes another way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import psycopg
+
+_SERVER_TROUBLE = ("08", "25P0", "53", "57", "58", "XX")
+"""SQLSTATEs by which the server says that it has trouble itself; another way would have it too."""
+
+
+class HinderedError(Exception):
+    """The table cannot be rewritten now; it is as it was. ``reasons`` are sentences for people."""
+
+    def __init__(self, reasons: Sequence[str]) -> None:
+        super().__init__(" ".join(reasons))
+        self.reasons = tuple(reasons)
+
+
+@contextmanager
+def hindered_by_database() -> Iterator[None]:
+    """What PostgreSQL refuses while something is carried over hinders the rewrite.
+
+    A delta may still do it; if not, it meets the same refusal, and knows the error's code.
+    """
+    try:
+        yield
+    except psycopg.Error as error:
+        if error.sqlstate is None or error.sqlstate.startswith(_SERVER_TROUBLE):
+            raise
+        raise HinderedError([in_words(error)]) from error
+
+
+def in_words(error: psycopg.Error) -> str:
+    parts = (error.diag.message_primary or str(error).strip(), error.diag.message_detail)
+    return " ".join(part.rstrip(".") + "." for part in parts if part)

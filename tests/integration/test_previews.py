@@ -10,6 +10,7 @@ from uuid import uuid4
 import pytest
 
 from synctables.cli import run
+from synctables.importer.apply.refresh import FEWEST_ROWS_TO_REWRITE
 from synctables.syncs.model import SyncOptions
 from synctables.syncs.preview_runs import forget_previews
 from synctables.syncs.previews import MOST_UNFINISHED, Preview, create_preview, find_preview
@@ -192,12 +193,54 @@ async def test_a_type_that_something_depends_on_is_foretold(
     assert result["schema_changes"] == ['column "size" became text, from bigint']
     (refusal,) = result["refusals"]
     assert (refusal["code"], refusal["accept"]) == (2013, None)
+    assert 'column "size" became text, from bigint' in refusal["text"]
+    assert "Materialized view bob.sizes" in refusal["text"]
     assert result["examples"]["updated"] == [
         {"id": 2, "changes": {"size": {"old": 2, "new": "two"}}}
     ]
     refused = await client.run(sync["id"])
     assert refused.error_code == 2013
     assert refusal["text"] in str(refused.error_message)
+
+
+async def test_a_type_that_changes_is_foretold_as_a_rewrite(
+    client: Client, file_server: FileServer
+) -> None:
+    sync = await client.add(file_server.put("/a.csv", b"id,other,size\na,x,1\nb,y,2\nc,z,3\n"))
+    await client.desk.execute("UPDATE bob.a SET size = 7 WHERE id = 'c'")
+    file_server.put("/a.csv", b"id,other,size,extra\na,x,1,\nb,y,two,\nd,w,4,9\n")
+    before = await client.desk.rows("SELECT ctid, xmin, a::text FROM bob.a")
+    result = await client.preview(sync["id"])
+    assert await client.desk.rows("SELECT ctid, xmin, a::text FROM bob.a") == before
+    assert result["refusals"] == []
+    assert result["way"] == "rewrite"
+    assert result["schema_changes"] == [
+        'column "size" became text, from bigint',
+        'column "extra" (bigint) was added',
+    ]
+    assert {"id": 2, "changes": {"size": {"old": 2, "new": "two"}}} in result["examples"]["updated"]
+
+    report: Any = (await client.run(sync["id"])).report
+    assert {"read": 3, **result["rows"]} == report["rows"]
+    (table,) = report["tables"]
+    told = {"way": result["way"], "hand_edits": result["hand_edits"]}
+    assert table == {"name": "a", "paired_by": result["paired_by"], **told}
+
+
+async def test_many_changes_are_foretold_as_a_rewrite(
+    client: Client, file_server: FileServer
+) -> None:
+    count = FEWEST_ROWS_TO_REWRITE + 1
+    body = "id,size\n" + "".join(f"a{n},{{}}\n" for n in range(count))
+    sync = await client.add(file_server.put("/a.csv", body.replace("{}", "1").encode()))
+    await client.desk.execute("UPDATE bob.a SET size = 9 WHERE cartodb_id <= 10")
+    file_server.put("/a.csv", body.replace("{}", "2").encode())
+    result = await client.preview(sync["id"])
+    assert (result["way"], result["hand_edits"]) == ("rewrite", 10)
+    assert result["rows"] == {"inserted": 0, "updated": count, "deleted": 0, "unchanged": 0}
+    report: Any = (await client.run(sync["id"])).report
+    assert report["tables"][0]["way"] == "rewrite"
+    assert {"read": count, **result["rows"]} == report["rows"]
 
 
 async def test_columns_that_come_and_go_are_foretold(

@@ -206,6 +206,8 @@ async def _describe(
 async def _way(
     connection: Connection, work: Work, judged: Judged
 ) -> tuple[Way | None, CannotChangeTableError | None]:
+    # A view of ours on the table would be in the way of a rewrite.
+    await connection.execute("DROP VIEW IF EXISTS pg_temp.live_table")
     try:
         is_rewrite = await is_to_rewrite(connection, work, judged, Means())
     except CannotChangeTableError as error:

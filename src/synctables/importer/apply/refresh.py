@@ -123,7 +123,7 @@ async def compare(
         unique = await _unique_columns(work, seen, has_new_rows=bool(len(found.coming)))
         pairs = await pair(
             Versions(connection=connection, table=seen.table, layer=work.layer,
-                     columns=tuple(c for c in work.columns if c.name not in retyped)),
+                     columns=work.columns, retyped=retyped),
             rows,
             gone=np.concatenate([found.gone, found.strays]),
             coming=found.coming,

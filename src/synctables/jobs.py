@@ -10,11 +10,13 @@ from procrastinate.connector import BaseAsyncConnector
 from psycopg import AsyncConnection
 
 RUN_TASK = "synctables.run"
+PREVIEW_TASK = "synctables.preview"
 CLAIM_TASK = "synctables.claim_due"
 RECOVER_TASK = "synctables.recover"
 SWEEP_TASK = "synctables.sweep"
 
 RUN_QUEUE = "runs"
+PREVIEW_QUEUE = "previews"
 CLOCK_QUEUE = "clock"
 
 FRESH_HEARTBEAT_SECONDS = 20
@@ -43,3 +45,11 @@ async def defer_run(
         queueing_lock=f"run:{run_id}",
         connection=connection,
     ).defer_async(run_id=str(run_id))
+
+
+async def defer_preview(app: App, connection: AsyncConnection[Any], *, preview_id: UUID) -> None:
+    """Queue a preview on the caller's connection. It has a queue of its own, with its own places,
+    so that somebody who waits for it does not wait for the runs of others."""
+    await app.configure_task(PREVIEW_TASK, queue=PREVIEW_QUEUE, connection=connection).defer_async(
+        preview_id=str(preview_id)
+    )

@@ -59,6 +59,12 @@ class Settings(BaseSettings):
         default=4_000_000_000, gt=0, description="memory of the child that reads files"
     )
     run_concurrency: int = Field(default=2, ge=1, description="runs at once in one worker")
+    preview_concurrency: int = Field(
+        default=1, ge=1, description="previews at once in one worker, beside its runs"
+    )
+    preview_wait_seconds: float = Field(
+        default=55.0, ge=0, description="how long the call for a preview may wait for its result"
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="DEBUG, INFO, WARNING or ERROR"
     )

@@ -14,11 +14,14 @@ from synctables.importer.apply.work_schema import sweep_work_schema
 from synctables.jobs import (
     CLAIM_TASK,
     CLOCK_QUEUE,
+    PREVIEW_QUEUE,
+    PREVIEW_TASK,
     RECOVER_TASK,
     RUN_QUEUE,
     RUN_TASK,
     SWEEP_TASK,
 )
+from synctables.syncs.preview_runs import carry_out_preview, forget_previews
 from synctables.syncs.recovery import (
     forget_old_jobs,
     forget_old_records,
@@ -51,6 +54,10 @@ def register_tasks(app: App, workshop: Workshop) -> None:
     async def run(run_id: str) -> None:
         await carry_out(UUID(run_id), workshop)
 
+    @app.task(name=PREVIEW_TASK, queue=PREVIEW_QUEUE, retry=HandBack())
+    async def preview(preview_id: str) -> None:
+        await carry_out_preview(UUID(preview_id), workshop)
+
     @app.periodic(cron=EVERY_TWO_SECONDS, queueing_lock=CLAIM_TASK)
     @app.task(name=CLAIM_TASK, queue=CLOCK_QUEUE, lock=CLAIM_TASK)
     async def claim_due(timestamp: int) -> None:
@@ -72,6 +79,7 @@ def register_tasks(app: App, workshop: Workshop) -> None:
     async def sweep(timestamp: int) -> None:
         async with workshop.pool.connection() as connection:
             await forget_old_records(connection)
+            await forget_previews(connection)
             await fold_edits(connection)
         async with workshop.pool.connection() as connection:
             await sweep_work_schema(connection)

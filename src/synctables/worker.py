@@ -22,7 +22,7 @@ from synctables.importer.apply.work_schema import sweep_work_schema
 from synctables.importer.model import Limits
 from synctables.importer.pipeline import Parts
 from synctables.importer.sandbox import SandboxLimits, Spare
-from synctables.jobs import CLOCK_QUEUE, RUN_QUEUE, create_jobs_app
+from synctables.jobs import CLOCK_QUEUE, PREVIEW_QUEUE, RUN_QUEUE, create_jobs_app
 from synctables.settings import Settings
 from synctables.syncs.recovery import HEARTBEAT_SECONDS, STALLED_AFTER_SECONDS
 from synctables.syncs.runs import Workshop
@@ -66,9 +66,14 @@ async def _work(
     ):
         await _look_after_the_last(workshop)
         register_tasks(app, workshop)
+        places = {
+            RUN_QUEUE: settings.run_concurrency,
+            PREVIEW_QUEUE: settings.preview_concurrency,
+            CLOCK_QUEUE: 1,
+        }
         queues = [
-            asyncio.create_task(_serve_queue(app, RUN_QUEUE, concurrency=settings.run_concurrency)),
-            asyncio.create_task(_serve_queue(app, CLOCK_QUEUE, concurrency=1)),
+            asyncio.create_task(_serve_queue(app, queue, concurrency=count))
+            for queue, count in places.items()
         ]
         stopping = asyncio.create_task(stop.wait())
         log.info("worker_ready", run_concurrency=settings.run_concurrency)
@@ -114,7 +119,7 @@ async def _open_queue(database_url: str, settings: Settings) -> AsyncIterator[Ap
         conninfo=database_url,
         kwargs=connection_options(APPLICATION_NAME),
         min_size=2,
-        max_size=settings.run_concurrency + 6,
+        max_size=settings.run_concurrency + settings.preview_concurrency + 8,
     )
     async with create_jobs_app(connector).open_async() as app:
         yield app
@@ -128,7 +133,7 @@ async def _open_workshop(
     pool = create_pool(
         database_url,
         min_size=1,
-        max_size=2 * settings.run_concurrency + 4,
+        max_size=2 * (settings.run_concurrency + settings.preview_concurrency) + 4,
         application_name=APPLICATION_NAME,
     )
     try:

@@ -25,10 +25,12 @@ description = schemathesis.openapi.from_path(Path(__file__).parents[2] / "schema
 def known_ids(api: ApiAccount) -> dict[str, str]:
     """Ids that exist, by their names in paths: generated ones would all be unknown."""
     sync = api.create_sync()
+    preview = api.call("POST", f"synchronizations/{sync['id']}/preview")
     return {
         "import_id": sync["id"],
         "log_id": sync["log_id"],
         "item_queue_id": sync["data_import"]["item_queue_id"],
+        "preview_id": preview.json()["id"],
     }
 
 

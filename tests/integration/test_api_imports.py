@@ -309,7 +309,9 @@ def test_an_import_shows_the_documented_keys_in_every_state(
         run_id,
     )
     complete = api.call("GET", path).json()
-    assert set(complete) == ALWAYS | {"success", "any_table_raster", "derived_visualization_id"}
+    assert set(complete) == ALWAYS | {
+        "success", "any_table_raster", "derived_visualization_id", "report",
+    }  # fmt: skip
     assert (complete["success"], complete["get_error_text"]) == (True, None)
     assert (complete["table_name"], complete["tables_created_count"]) == ("parks", 2)
     assert complete["warnings"] == {"rejected_layers": ["lakes"], "max_tables_per_import": 26}

@@ -266,6 +266,30 @@ async def test_a_vanished_column_stays_and_becomes_null_and_an_added_one_comes(
     ]
 
 
+async def test_a_column_that_somebody_adds_during_the_run_is_theirs(
+    applying: Applying, make_layer: MakeLayer
+) -> None:
+    """The names that are taken were read before the file was."""
+    before = await applying.create(make_layer(TYPES, CITIES))
+    await applying.execute("ALTER TABLE alice.cities ADD COLUMN mayor text DEFAULT 'mine'")
+    newer = make_layer({**TYPES, "mayor": ColumnType.TEXT}, [("Oslo", 1, "Anne")])
+    with pytest.raises(LockedTableError, match='added a column "mayor"'):
+        await applying.refresh(newer, before)
+    assert await applying.rows("SELECT DISTINCT mayor FROM alice.cities") == [("mine",)]
+
+
+async def test_detected_keys_are_weighed_although_a_type_changed(
+    applying: Applying, make_layer: MakeLayer
+) -> None:
+    types = {"name": ColumnType.TEXT, "code": ColumnType.BIGINT, "size": ColumnType.BIGINT}
+    before = await applying.create(make_layer(types, [("a", 1, 5), ("b", 2, 6), ("c", 3, 7)]))
+    wider = {**types, "size": ColumnType.TEXT}
+    rows = [("a", 1, "five"), ("b", 2, "six"), ("d", 3, "7")]
+    after = await applying.refresh(make_layer(wider, rows), before)
+    assert after.pairing is not None
+    assert after.rows == RowCounts(updated=3)
+
+
 async def test_a_wider_type_is_taken_over_by_rows_that_stay(
     applying: Applying, make_layer: MakeLayer
 ) -> None:

@@ -73,7 +73,7 @@ def test_the_log_is_printed_line_by_line(command: Command, api: ApiAccount) -> N
     assert "Traceback" not in command("log", api.create_sync()["id"])
 
 
-@pytest.mark.parametrize("name", ["show", "sync", "log", "remove"])
+@pytest.mark.parametrize("name", ["show", "sync", "log", "remove", "preview"])
 def test_an_unknown_sync_table_is_one_line(command: Command, name: str) -> None:
     assert command(name, "nothing", code=1) == (
         "Error: There is no sync table 'nothing'. See `synctables list`.\n"

@@ -142,7 +142,8 @@ def api_server(database_url: str) -> Iterator[ApiServer]:
 
 @pytest.fixture(scope="session")
 def shared_server(cluster: LocalCluster) -> Iterator[ApiServer]:
-    with clone_database(cluster) as url, serve_api(url) as server:
+    # No worker runs here, so that nobody need wait for a preview.
+    with clone_database(cluster) as url, serve_api(url, preview_wait_seconds=0) as server:
         yield server
 
 

@@ -12,7 +12,7 @@ from synctables.errors import (
     RefusedError,
     RowLossRefusedError,
 )
-from synctables.importer.gate import GatePolicy, gate
+from synctables.importer.gate import GatePolicy, gate, refusals
 from synctables.importer.model import Column, ColumnType, TypedLayer
 
 NAME = Column(name="name", field="name", type=ColumnType.TEXT)
@@ -90,3 +90,30 @@ def test_refuses(
 ) -> None:
     with pytest.raises(refusal, match=words):
         gate(new, live_row_count=100, contract=(NAME, SIZE), policy=rules)
+
+
+def test_of_many_changes_the_first_are_told_and_the_rest_is_counted() -> None:
+    columns = [Column(name=f"c{n}", field="", type=ColumnType.TEXT) for n in range(1_500)]
+    with pytest.raises(IncompatibleSchemaError) as refused:
+        gate(
+            layer(99, NAME, SIZE, *columns),
+            live_row_count=99,
+            contract=(NAME, SIZE),
+            policy=policy(is_frozen=True),
+        )
+    assert str(refused.value).endswith('column "c9" was added; and 1,490 more.')
+
+
+def test_a_share_of_rows_is_taken_as_it_is_written() -> None:
+    """0.29 * 100 is a little less than 29 in binary."""
+    rules = GatePolicy(max_row_loss=0.29, accepts_empty=False, is_frozen=False)
+    gate(layer(71, NAME), live_row_count=100, contract=(NAME,), policy=rules)
+    with pytest.raises(RowLossRefusedError, match="29%"):
+        gate(layer(70, NAME), live_row_count=100, contract=(NAME,), policy=rules)
+
+
+def test_all_that_stands_against_a_version_is_told() -> None:
+    told = refusals(
+        layer(9, NAME), live_row_count=100, contract=(NAME, SIZE), policy=policy(is_frozen=True)
+    )
+    assert [type(refusal) for refusal in told] == [RowLossRefusedError, IncompatibleSchemaError]

@@ -17,10 +17,19 @@ from synctables.api.parameters import (
     CreateParameters,
     ForceParameters,
     ImportParameters,
+    PreviewAddressParameters,
+    PreviewParameters,
 )
 from synctables.api.routes import ROUTERS
 
-_PARAMETERS = (CreateParameters, ChangeParameters, ForceParameters, ImportParameters)
+_PARAMETERS = (
+    CreateParameters,
+    ChangeParameters,
+    ForceParameters,
+    ImportParameters,
+    PreviewParameters,
+    PreviewAddressParameters,
+)
 _SECURITY_SCHEMES = {
     "api_key": {"type": "apiKey", "in": "query", "name": "api_key"},
     "basic": {"type": "http", "scheme": "basic", "description": "account name and API key"},

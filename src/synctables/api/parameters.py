@@ -7,6 +7,7 @@ text, so every type is also taken as text; null and empty text mean "not given".
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 from uuid import UUID
 
@@ -98,6 +99,12 @@ def _read_column_type(value: Any) -> ColumnType:
 def _read_share(value: Any) -> Any:
     if isinstance(value, bool):
         raise ValueError("it must be a number from 0 to 1")  # noqa: TRY004
+    return value
+
+
+def _read_wait(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError("it must be a number of seconds")  # noqa: TRY004
     return value
 
 
@@ -248,6 +255,36 @@ class ForceParameters(_Parameters):
     accept: Annotated[tuple[Accept, ...], BeforeValidator(_read_texts)] = Field(
         (), description="Refusals that this one run overrides. As text: words between commas."
     )
+
+
+class _WaitParameters(_Parameters):
+    accept: Annotated[tuple[Accept, ...], BeforeValidator(_read_texts)] = Field(
+        (), description="Refusals to leave out. As text: words between commas."
+    )
+    wait: Annotated[float, BeforeValidator(_read_wait), Field(ge=0)] | None = Field(
+        None, description="Seconds to wait for the result; 55 unless configured, and at most."
+    )
+
+
+class PreviewParameters(OptionParameters, _WaitParameters):
+    """Parameters of ``POST /synchronizations/:id/preview``."""
+
+    def changed(self, options: SyncOptions) -> SyncOptions:
+        """The sync's options, with those that were given in their place."""
+        return replace(options, **self.given())
+
+
+class PreviewAddressParameters(_SourceParameters, _WaitParameters):
+    """Parameters of ``POST /preview``: those of a creation."""
+
+    interval: Any = Field(None, description="Taken, so that the body of a creation can be sent.")
+
+    def to_options(self) -> SyncOptions:
+        return SyncOptions(
+            interval_seconds=DEFAULT_INTERVAL_SECONDS,
+            table_name=self.table_name or None,
+            **self.given(),
+        )
 
 
 Model = TypeVar("Model", bound=_Parameters)

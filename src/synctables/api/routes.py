@@ -2,10 +2,11 @@
 
 from fastapi import APIRouter
 
-from synctables.api import health, imports, logs, synchronizations
+from synctables.api import health, imports, logs, previews, synchronizations
 
 ROUTERS: tuple[APIRouter, ...] = (
     synchronizations.router,
+    previews.router,
     imports.router,
     logs.router,
     health.router,

@@ -227,6 +227,12 @@ class Import(BaseModel):
     derived_visualization_id: UUID | None = Field(None, description="only when complete")
     http_response_code: int = Field(0, description="the source's status, if it was no success")
     http_response_code_message: str = Field("", description="what that status means")
+    report: dict[str, Any] = Field(
+        default={},
+        description="only when complete: bytes, rows, seconds of each stage, layers with columns "
+        "and reasons, schema changes, and of each table the way that was taken, edits by hand that "
+        "were found and healed, and what changed rows were paired by; empty: not modified",
+    )
 
     @classmethod
     def of(cls, run: Run) -> Self:
@@ -265,6 +271,7 @@ def _outcome_keys(run: Run) -> dict[str, Any]:
         keys["success"] = run.state is RunState.COMPLETE
     if run.state is RunState.COMPLETE:
         keys |= {"any_table_raster": False, "derived_visualization_id": None}
+        keys["report"] = run.report
     status = run.http_status
     if status is not None and not 200 <= status < 300 and status != _NOT_MODIFIED:
         keys["http_response_code"] = status

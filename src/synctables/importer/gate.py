@@ -10,7 +10,9 @@ from synctables.errors import (
     RefusedError,
     RowLossRefusedError,
 )
-from synctables.importer.model import Column, TypedLayer
+from synctables.importer.model import Column, LiveColumns, TypedLayer
+
+_MOST_CHANGES_TOLD = 10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,22 +30,41 @@ def gate(
     *,
     live_row_count: int | None,
     contract: tuple[Column, ...],
+    live_columns: LiveColumns | None = None,
     policy: GatePolicy,
 ) -> None:
     """Let the layer pass, or raise the `RefusedError` that says why not.
 
     ``live_row_count`` is None on a first import, which may be empty.
     """
+    refused = refusals(
+        layer,
+        live_row_count=live_row_count,
+        contract=contract,
+        live_columns=live_columns,
+        policy=policy,
+    )
+    if refused:
+        raise refused[0]
+
+
+def refusals(
+    layer: TypedLayer,
+    *,
+    live_row_count: int | None,
+    contract: tuple[Column, ...],
+    live_columns: LiveColumns | None = None,
+    policy: GatePolicy,
+) -> tuple[RefusedError, ...]:
+    """All that stands against the layer; parameters as of `gate`."""
     if live_row_count is None:
-        return
+        return ()
     checks: tuple[RefusedError | None, ...] = (
         _check_empty(layer, live_row_count, policy),
         _check_row_loss(layer, live_row_count, policy),
-        _check_schema(layer, contract, policy),
+        _check_schema(layer, contract, live_columns, policy),
     )
-    for refusal in checks:
-        if refusal is not None and refusal.override not in policy.accept:
-            raise refusal
+    return tuple(r for r in checks if r is not None and r.override not in policy.accept)
 
 
 def _check_empty(layer: TypedLayer, live: int, policy: GatePolicy) -> RefusedError | None:
@@ -53,23 +74,38 @@ def _check_empty(layer: TypedLayer, live: int, policy: GatePolicy) -> RefusedErr
 
 
 def _check_row_loss(layer: TypedLayer, live: int, policy: GatePolicy) -> RefusedError | None:
-    if layer.row_count == 0 or live - layer.row_count <= policy.max_row_loss * live:
+    allowed = policy.max_row_loss * live + 1e-6  # 0.29 * 100 is a little below 29
+    if layer.row_count == 0 or live - layer.row_count <= allowed:
         return None
     return RowLossRefusedError(
         f"The new version has {layer.row_count:,} rows; the table has {live:,}. "
-        f"At most {policy.max_row_loss:.0%} of the rows may disappear at once."
+        f"At most {policy.max_row_loss * 100:g}% of the rows may disappear at once."
     )
 
 
 def _check_schema(
-    layer: TypedLayer, contract: tuple[Column, ...], policy: GatePolicy
+    layer: TypedLayer,
+    contract: tuple[Column, ...],
+    live_columns: LiveColumns | None,
+    policy: GatePolicy,
 ) -> RefusedError | None:
+    """Under ``freeze``, compare with the last version of the file, and with the table itself.
+
+    Columns that an accepted version no longer had stay in the contract, and count no more.
+    """
     if not policy.is_frozen or not contract:
         return None
-    changes = schema_changes(layer.columns, contract)
+    last = contract
+    if live_columns and live_columns.in_file is not None:
+        last = tuple(column for column in contract if column.name in live_columns.in_file)
+    changes = schema_changes(layer.columns, last)
+    if live_columns:
+        changes += _changes_by_others(layer.columns, last, live_columns)
     if not changes:
         return None
-    return IncompatibleSchemaError("; ".join(changes) + ".")
+    more = len(changes) - _MOST_CHANGES_TOLD
+    told = "; ".join(changes[:_MOST_CHANGES_TOLD]) + (f"; and {more:,} more" if more > 0 else "")
+    return IncompatibleSchemaError(f"{told}.")
 
 
 def schema_changes(columns: tuple[Column, ...], contract: tuple[Column, ...]) -> list[str]:
@@ -85,3 +121,17 @@ def schema_changes(columns: tuple[Column, ...], contract: tuple[Column, ...]) ->
         if name in old and old[name].type is not column.type
     ]
     return vanished + added + changed
+
+
+def _changes_by_others(
+    columns: tuple[Column, ...], contract: tuple[Column, ...], live: LiveColumns
+) -> list[str]:
+    """Columns that stay in the file, and that somebody changed in the table."""
+    new = {column.name for column in columns}
+    return [
+        f'column "{column.name}" is {live.types[column.name]} in the table, not {column.type}'
+        if column.name in live.types
+        else f'column "{column.name}" was dropped from the table'
+        for column in contract
+        if column.name in new and live.types.get(column.name) != column.type.value
+    ]

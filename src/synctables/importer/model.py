@@ -74,6 +74,20 @@ class ReadOptions:
     """Pinned types, by column name."""
     contract: tuple[Column, ...] = ()
     """Columns of earlier versions: names and types to keep (sticky)."""
+    taken_names: tuple[str, ...] = ()
+    """Names that no new column gets: those of columns that users added to the table."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LiveColumns:
+    """The columns of a table as a run finds them."""
+
+    types: dict[str, str]
+    """Of every column, as PostgreSQL prints it."""
+    others: frozenset[str] = frozenset()
+    """Columns that users added; no version of the file gave them to the table."""
+    in_file: frozenset[str] | None = None
+    """Columns that the last version of the file had; None: nobody remembers."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,6 +21,7 @@ from synctables.importer.model import (
     Column,
     Layers,
     Limits,
+    LiveColumns,
     ReadOptions,
     Stage,
     Typed,
@@ -42,6 +43,8 @@ class Order:
     table_name: str | None
     """The name asked for; None: named after the file or layer."""
     live: Table | None
+    live_columns: LiveColumns | None
+    """Of the table as the run begins; None where there is no table yet."""
     contract: tuple[Column, ...]
     key_columns: tuple[str, ...]
     options: ReadOptions
@@ -59,8 +62,17 @@ class Imported:
     stage_seconds: dict[Stage, float]
 
 
-class Recorder(Protocol):
-    """Where a run tells what happens; `syncs` implements it."""
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """A version of the source, fetched and read whole; nothing was done with it yet."""
+
+    fetched: Fetched
+    layers: Layers
+    typed: Typed
+
+
+class StageRecorder(Protocol):
+    """Where it is told how far a run, or a preview, is; `syncs` implements it."""
 
     async def stage(self, stage: Stage) -> None:
         """A stage begins."""
@@ -69,6 +81,10 @@ class Recorder(Protocol):
     def progress(self, figures: Mapping[str, object]) -> None:
         """Bytes or rows of the running stage; cheap, may be dropped."""
         ...
+
+
+class Recorder(StageRecorder, Protocol):
+    """Where a run tells what happens; `syncs` implements it."""
 
     async def imported(self, connection: Connection, imported: Imported) -> None:
         """Record success inside the transaction that applies it, the fence last."""
@@ -88,7 +104,9 @@ class Parts:
     sandbox_limits: SandboxLimits
     limits: Limits
 
-    def sandbox(self, workspace: Path, recorder: Recorder) -> AbstractAsyncContextManager[Sandbox]:
+    def sandbox(
+        self, workspace: Path, recorder: StageRecorder
+    ) -> AbstractAsyncContextManager[Sandbox]:
         """A confined child for one run; it reports its progress to the recorder."""
         return Sandbox.start(
             workspace, self.sandbox_limits, spare=self.spare, on_progress=recorder.progress
@@ -96,10 +114,10 @@ class Parts:
 
 
 @dataclass
-class _Clock:
+class Clock:
     """Seconds of each stage; entering one tells the recorder."""
 
-    recorder: Recorder
+    recorder: StageRecorder
     began_at: dict[Stage, float] = field(default_factory=dict)
 
     @asynccontextmanager
@@ -121,28 +139,20 @@ async def run_pipeline(
     order: Order, fetch: Fetch, *, workspace: Path, parts: Parts, recorder: Recorder
 ) -> None:
     """Carry one run out, or raise the `RunError` that ended it; the tables are then as before."""
-    during = _Clock(recorder)
+    during = Clock(recorder)
 
-    async with during(Stage.FETCH):
-        fetched = await fetch(workspace, _count_bytes(recorder))
-    if isinstance(fetched, NotModified):
-        await recorder.not_modified(fetched)
+    source = await read_source(order, fetch, workspace=workspace, parts=parts, during=during)
+    if isinstance(source, NotModified):
+        await recorder.not_modified(source)
         return
 
-    async with parts.sandbox(workspace, recorder) as sandbox:
-        async with during(Stage.UNPACK):
-            unpacked = await sandbox.unpack(fetched, parts.limits)
-        async with during(Stage.READ):
-            layers = await sandbox.read(unpacked, order.options, parts.limits)
-        async with during(Stage.INFER):
-            typed = await sandbox.infer(layers, order.options, parts.limits)
-
     async with during(Stage.GATE):
-        for layer in typed.layers:
+        for layer in source.typed.layers:
             gate(
                 layer,
                 live_row_count=order.live.row_count if order.live else None,
                 contract=order.contract,
+                live_columns=order.live_columns,
                 policy=order.policy,
             )
 
@@ -150,10 +160,10 @@ async def run_pipeline(
         await recorder.imported(
             connection,
             Imported(
-                fetched=fetched,
-                typed=typed,
+                fetched=source.fetched,
+                typed=source.typed,
                 applied=applied,
-                left_out=layers.left_out,
+                left_out=source.layers.left_out,
                 stage_seconds=during.seconds(),
             ),
         )
@@ -162,9 +172,9 @@ async def run_pipeline(
         with scratch_beside(workspace) as scratch:
             applied = await apply(
                 parts.pool,
-                list(zip(typed.layers, _targets(order, layers), strict=True)),
+                list(zip(source.typed.layers, targets(order, source.layers), strict=True)),
                 scratch=scratch,
-                on_rows=_count_rows(recorder),
+                on_rows=count_rows(recorder),
                 record=record,
             )
 
@@ -177,7 +187,27 @@ async def run_pipeline(
         )
 
 
-def _targets(order: Order, layers: Layers) -> list[Target]:
+async def read_source(
+    order: Order, fetch: Fetch, *, workspace: Path, parts: Parts, during: Clock
+) -> Source | NotModified:
+    """The stages that no table takes part in: fetch, unpack, read, infer."""
+    recorder = during.recorder
+    async with during(Stage.FETCH):
+        fetched = await fetch(workspace, _count_bytes(recorder))
+    if isinstance(fetched, NotModified):
+        return fetched
+
+    async with parts.sandbox(workspace, recorder) as sandbox:
+        async with during(Stage.UNPACK):
+            unpacked = await sandbox.unpack(fetched, parts.limits)
+        async with during(Stage.READ):
+            layers = await sandbox.read(unpacked, order.options, parts.limits)
+        async with during(Stage.INFER):
+            typed = await sandbox.infer(layers, order.options, parts.limits)
+    return Source(fetched=fetched, layers=layers, typed=typed)
+
+
+def targets(order: Order, layers: Layers) -> list[Target]:
     """Where each layer goes: to the sync's table, or to a new one named after file and layer."""
     return [
         Target(
@@ -193,9 +223,9 @@ def _targets(order: Order, layers: Layers) -> list[Target]:
     ]
 
 
-def _count_bytes(recorder: Recorder) -> OnBytes:
+def _count_bytes(recorder: StageRecorder) -> OnBytes:
     return lambda received, total: recorder.progress({"bytes": received, "total_bytes": total})
 
 
-def _count_rows(recorder: Recorder) -> Callable[[int], None]:
+def count_rows(recorder: StageRecorder) -> Callable[[int], None]:
     return lambda rows: recorder.progress({"rows": rows})

@@ -15,6 +15,7 @@ from psycopg.types.json import Jsonb
 from psycopg_pool import AsyncConnectionPool
 
 from synctables.datasources.base import NotModified
+from synctables.importer.apply import Applied
 from synctables.importer.model import Misfit, Stage, TypedLayer
 from synctables.importer.pipeline import Imported
 from synctables.importer.publish import notify
@@ -174,6 +175,17 @@ def _report(imported: Imported, totals: dict[str, int]) -> dict[str, Any]:
         "schema_changes": [
             change for applied in imported.applied for change in applied.schema_changes
         ],
+        "tables": [_table_report(applied) for applied in imported.applied],
+    }
+
+
+def _table_report(applied: Applied) -> dict[str, Any]:
+    """How one table came to equal the file. ``hand_edits`` is null where they were not counted."""
+    return {
+        "name": applied.table.name,
+        "way": applied.way.value,
+        "hand_edits": applied.hand_edit_count,
+        "paired_by": None if applied.pairing is None else asdict(applied.pairing),
     }
 
 
@@ -201,6 +213,7 @@ def _details(imported: Imported) -> list[str]:
     """The log's plain lines: what was decided, what did not fit, what changed in the columns."""
     seconds = ", ".join(f"{stage} {taken:g} s" for stage, taken in imported.stage_seconds.items())
     lines = [f"Stages: {seconds}."]
+    lines += [f"{applied.table.name}: {_how(applied)}" for applied in imported.applied]
     for layer in imported.typed.layers:
         for decision in layer.decisions:
             reason = f" ({decision.reason})" if decision.reason else ""
@@ -213,6 +226,19 @@ def _details(imported: Imported) -> list[str]:
     for applied in imported.applied:
         lines += [f"{applied.table.name}: {change}" for change in applied.schema_changes]
     return lines
+
+
+def _how(applied: Applied) -> str:
+    """The way that was taken, what changed rows were known again by, and what others had done."""
+    sentences = [f"Way: {applied.way}."]
+    if (pairing := applied.pairing) is not None:
+        key = f" ({', '.join(pairing.columns)})" if pairing.columns else ""
+        sentences.append(f"Changed rows were paired by {pairing.by.replace('_', ' ')}{key}.")
+    if applied.hand_edit_count is None:
+        sentences.append("Edits by hand were healed, but not counted: all rows were compared.")
+    elif applied.hand_edit_count:
+        sentences.append(f"Edits by hand, found and healed: {applied.hand_edit_count:,} rows.")
+    return " ".join(sentences)
 
 
 def _misfit_line(misfit: Misfit) -> str:

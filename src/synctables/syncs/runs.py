@@ -16,25 +16,22 @@ from psycopg_pool import AsyncConnectionPool
 
 from synctables.accounts.model import Account
 from synctables.accounts.service import get_account
-from synctables.catalog.tables import find_table
 from synctables.datasources.base import Fetched, NotModified, OnBytes, SourceVersion
 from synctables.datasources.public_url import PublicUrlDatasource
 from synctables.errors import (
     FencedError,
     RunError,
     StuckRunError,
-    TableVanishedError,
     UnknownError,
 )
 from synctables.importer.apply import coded_database_errors
 from synctables.importer.fetch import fetch, receive_upload
-from synctables.importer.gate import GatePolicy
-from synctables.importer.model import ReadOptions
 from synctables.importer.pipeline import Fetch, Order, Parts, run_pipeline
 from synctables.importer.workspace import create_workspace, remove_workspace
 from synctables.settings import Settings
 from synctables.syncs import repository
-from synctables.syncs.model import Accept, OnEmpty, Run, SchemaPolicy, Sync
+from synctables.syncs.model import Run, Sync
+from synctables.syncs.orders import make_order
 from synctables.syncs.outcomes import describe, failure, record_outcome
 from synctables.syncs.recorder import RunRecorder
 from synctables.syncs.repository import Connection
@@ -127,7 +124,7 @@ async def _attempt(begun: Begun, workshop: Workshop) -> None:
     order = await _order(begun, workshop)
     recorder = RunRecorder(workshop.pool, begun.run, begun.token)
     try:
-        async with _workspace(workshop.workspaces) as workspace:
+        async with open_workspace(workshop.workspaces) as workspace:
             await run_pipeline(
                 order,
                 _fetch_of(begun, order, workshop),
@@ -140,38 +137,18 @@ async def _attempt(begun: Begun, workshop: Workshop) -> None:
 
 
 async def _order(begun: Begun, workshop: Workshop) -> Order:
-    """What the run is to do, from the run's options and the state of its sync."""
-    run, sync = begun.run, begun.sync
+    run = begun.run
     async with workshop.pool.connection() as connection:
         await _log_beginning(connection, begun)
-        live = await find_table(connection, sync.table_id) if sync and sync.table_id else None
-    if sync is not None and sync.table_id is not None and live is None:
-        raise TableVanishedError(f'The table "{sync.name}" no longer exists.')
-    options = run.options
-    return Order(
-        account_id=run.account_id,
-        schema_name=begun.account.schema_name,
-        table_name=options.table_name,
-        live=live,
-        contract=sync.contract if sync else (),
-        key_columns=options.key_columns,
-        options=ReadOptions(
-            type_guessing=options.type_guessing,
-            quoted_fields_guessing=options.quoted_fields_guessing,
-            layer=options.layer,
-            preferred_layer=sync.followed_layer if sync else None,
+    async with workshop.pool.connection() as connection:
+        return await make_order(
+            connection,
+            account=begun.account,
+            sync=begun.sync,
+            options=run.options,
+            accept=run.accept,
             every_layer=run.sync_id is None,
-            column_types=options.column_types,
-            contract=sync.contract if sync else (),
-            accept_html=Accept.HTML in run.accept,
-        ),
-        policy=GatePolicy(
-            max_row_loss=options.max_row_loss,
-            accepts_empty=options.on_empty is OnEmpty.ACCEPT,
-            is_frozen=options.schema_policy is SchemaPolicy.FREEZE,
-            accept=frozenset(run.accept),
-        ),
-    )
+        )
 
 
 async def _log_beginning(connection: Connection, begun: Begun) -> None:
@@ -215,7 +192,8 @@ def _known_version(begun: Begun, order: Order) -> SourceVersion | None:
 
 
 @asynccontextmanager
-async def _workspace(root: Path) -> AsyncIterator[Path]:
+async def open_workspace(root: Path) -> AsyncIterator[Path]:
+    """A workspace for as long as the block runs."""
     workspace = create_workspace(root)
     try:
         yield workspace

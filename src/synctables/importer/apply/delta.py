@@ -17,6 +17,7 @@ from synctables.importer.apply.signatures import is_journal_full
 from synctables.importer.apply.staging import find_changes, stage
 from synctables.importer.apply.statements import Plan, Written, write_delta, write_replacing
 from synctables.importer.apply.work import Judged, Work
+from synctables.importer.model import Column
 
 
 async def delta(
@@ -50,14 +51,23 @@ async def delta(
         columns=work.columns,
         rows=written.rows,
         way=Way.DELTA,
+        pairing=judged.pairing,
+        hand_edit_count=judged.hand_edit_count,
         schema_changes=work.schema_changes,
     )
 
 
-async def stage_plan(connection: Connection, work: Work, judged: Judged) -> Plan:
+async def stage_plan(
+    connection: Connection,
+    work: Work,
+    judged: Judged,
+    *,
+    compared: tuple[Column, ...] | None = None,
+) -> Plan:
     """Send the rows that are needed, and find what differs between those that are paired.
 
-    Nothing but temporary tables is written.
+    ``compared``: the columns to compare them by, instead of all. Nothing but temporary tables is
+    written.
     """
     found, pairs = judged.found, judged.pairs
     arriving = np.setdiff1d(found.coming, pairs.positions)
@@ -65,7 +75,8 @@ async def stage_plan(connection: Connection, work: Work, judged: Judged) -> Plan
     positions = np.concatenate([pairs.positions, found.healed.positions])
     needed = np.unique(np.concatenate([positions, arriving, found.returning.positions]))
     await stage(connection, work.layer, needed, work.columns, on_rows=work.on_rows)
-    await find_changes(connection, judged.seen.table, work.columns, ids, positions)
+    columns = work.columns if compared is None else compared
+    await find_changes(connection, judged.seen.table, columns, ids, positions)
     return Plan(
         leaving=np.setdiff1d(np.concatenate([found.gone, found.strays]), pairs.ids),
         arriving=arriving,

@@ -37,10 +37,12 @@ class Seen:
     census: Census
     types: dict[str, str]
     """The type of each column, as PostgreSQL prints it."""
+    view: sql.Identifier | None = None
+    """What to read the table through, where it does not have all the columns yet."""
 
     @property
     def table(self) -> sql.Identifier:
-        return qualified(self.live.schema_name, self.live.name)
+        return self.view or qualified(self.live.schema_name, self.live.name)
 
     def columns_before(self, contract: tuple[Column, ...]) -> frozenset[str]:
         """Columns of the last version of the file that the table still has."""
@@ -79,11 +81,13 @@ class Found:
     notes: tuple[str, ...] = field(default=())
 
 
-async def look(connection: Connection, live: Table, *, types: dict[str, str]) -> Seen:
+async def look(
+    connection: Connection, live: Table, *, types: dict[str, str], for_update: bool = True
+) -> Seen:
     """See what the table is like. The census comes first: what is edited later than it is not
     known to the next run, which therefore finds it."""
     table = qualified(live.schema_name, live.name)
-    state = await read_state(connection, live.id)
+    state = await read_state(connection, live.id, for_update=for_update)
     census = await read_census(connection, table)
     shape = await read_shape(connection, live.relation_oid)
     return Seen(live=live, shape=shape, state=state, census=census, types=types)

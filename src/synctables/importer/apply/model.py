@@ -24,6 +24,22 @@ class Way(StrEnum):
     REWRITE = "rewrite"
 
 
+class PairedBy(StrEnum):
+    """What a row that changed is known again by."""
+
+    DECLARED_KEY = "declared_key"
+    DETECTED_KEY = "detected_key"
+    POSITION = "position"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pairing:
+    """How a refresh paired rows that changed: by which columns, or by their place in the file."""
+
+    by: PairedBy
+    columns: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Target:
     """The table to create (``live`` is None) or to refresh."""
@@ -53,3 +69,6 @@ class Applied:
     schema_changes: tuple[str, ...] = ()
     census: Mapping[int, int] = field(default_factory=dict)
     """Of a created table: the transaction that wrote its rows, and how many these are."""
+    pairing: Pairing | None = None
+    hand_edit_count: int | None = 0
+    """Rows that others had edited, all of them healed; None: healed, but not told apart."""

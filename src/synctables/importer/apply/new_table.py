@@ -11,7 +11,7 @@ from synctables.catalog.tables import Table, update_table
 from synctables.importer.apply.census import Census
 from synctables.importer.apply.columns import next_free_id
 from synctables.importer.apply.edits import clear_edits
-from synctables.importer.apply.model import Applied, Connection, Way
+from synctables.importer.apply.model import Applied, Connection, Pairing, Way
 from synctables.importer.apply.remember import remember_all, remember_state
 from synctables.importer.apply.rewrite import rewrite
 from synctables.importer.apply.row_sets import Numbers
@@ -29,31 +29,40 @@ class NewTable:
     rows: RowCounts
     key_column: str | None
     unique_columns: tuple[str, ...]
+    pairing: Pairing | None
+    hand_edit_count: int | None
 
 
 async def number_rows(connection: Connection, work: Work, judged: Judged) -> NewTable:
     """Rows that stay and rows that changed keep their ids; new ones get ids that nobody had."""
-    found, pairs, row_count = judged.found, judged.pairs, work.layer.row_count
+    pairs, row_count = judged.pairs, work.layer.row_count
     ids = await asyncio.to_thread(judged.rows.matched_ids, row_count)
     ids[pairs.positions - 1] = pairs.ids
     is_new = ids == 0
-    inserted = int(is_new.sum())
     first = await next_free_id(connection, judged.seen.table)
-    ids[is_new] = np.arange(first, first + inserted)
-    updated = len(pairs.ids) + len(found.healed.ids)
+    ids[is_new] = np.arange(first, first + int(is_new.sum()))
     state = judged.seen.state
     return NewTable(
         live=judged.seen.live,
         ids=ids,
         census=judged.seen.census,
-        rows=RowCounts(
-            inserted=inserted,
-            updated=updated,
-            deleted=len(found.gone) + len(found.strays) - len(pairs.ids),
-            unchanged=row_count - inserted - updated,
-        ),
+        rows=count_rows(work, judged),
         key_column=pairs.key or (state.key_column if state else None),
         unique_columns=judged.unique_columns,
+        pairing=judged.pairing,
+        hand_edit_count=judged.hand_edit_count,
+    )
+
+
+def count_rows(work: Work, judged: Judged) -> RowCounts:
+    """What a rewrite does to the rows; it does not ask which of the paired rows differ."""
+    found, paired = judged.found, len(judged.pairs.ids)
+    inserted, updated = len(found.coming) - paired, paired + len(found.healed.ids)
+    return RowCounts(
+        inserted=inserted,
+        updated=updated,
+        deleted=len(found.gone) + len(found.strays) - paired,
+        unchanged=work.layer.row_count - inserted - updated,
     )
 
 
@@ -84,6 +93,8 @@ async def put_in_place(work: Work, new: NewTable) -> Applied:
                 columns=work.columns,
                 rows=new.rows,
                 way=Way.REWRITE,
+                pairing=new.pairing,
+                hand_edit_count=new.hand_edit_count,
                 schema_changes=work.schema_changes,
             )
         )

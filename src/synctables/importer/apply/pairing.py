@@ -68,6 +68,8 @@ class Versions:
     table: sql.Composable
     layer: TypedLayer
     columns: tuple[Column, ...]
+    retyped: frozenset[str]
+    """Columns whose values cannot be compared: they are of another type in the table."""
 
 
 async def pair(
@@ -145,7 +147,8 @@ async def _cells_changed_per_row(versions: Versions, pairs: Pairs) -> float:
     ids, positions = pairs.ids[::step], pairs.positions[::step]
     connection = versions.connection
     await stage(connection, versions.layer, positions, versions.columns, on_rows=lambda _: None)
-    await find_changes(connection, versions.table, versions.columns, ids, positions)
+    compared = tuple(c for c in versions.columns if c.name not in versions.retyped)
+    await find_changes(connection, versions.table, compared, ids, positions)
     row = await (await connection.execute(_COUNT_CHANGED_CELLS)).fetchone()
     assert row is not None  # noqa: S101 - an aggregate has exactly one row
     return float(row["cells"]) / len(ids)

@@ -16,7 +16,7 @@ import numpy as np
 import structlog
 from psycopg import errors as pg
 
-from synctables.errors import CannotChangeTableError
+from synctables.errors import CannotChangeTableError, LockedTableError
 from synctables.importer.apply.columns import (
     add_columns,
     additions,
@@ -29,6 +29,7 @@ from synctables.importer.apply.delta import delta
 from synctables.importer.apply.find import LARGE_SHARE, Seen, find, look
 from synctables.importer.apply.hindered import HinderedError
 from synctables.importer.apply.keys import unique_columns
+from synctables.importer.apply.live_columns import read_live_columns
 from synctables.importer.apply.model import Applied, Connection
 from synctables.importer.apply.new_table import number_rows, put_in_place
 from synctables.importer.apply.obstacles import describe_watchers, may_replace_rows
@@ -38,15 +39,17 @@ from synctables.importer.apply.row_sets import RowSets
 from synctables.importer.apply.state import remember_columns
 from synctables.importer.apply.statements import EditedMeanwhileError
 from synctables.importer.apply.work import Judged, Means, Work
+from synctables.importer.model import Column, LiveColumns
 
 FEWEST_ROWS_TO_REWRITE = 20_000
 """Changed rows below which a delta is quick, whatever their share."""
 _MOST_ATTEMPTS_WHILE_EDITED = 3
+_MOST_REASONS_TOLD = 5
 
 log = structlog.get_logger(__name__)
 
 
-class _InFullError(Exception):
+class InFullError(Exception):
     """Columns came or went, and with them most hashes: compare on the columns that stayed."""
 
 
@@ -61,7 +64,7 @@ async def refresh(work: Work) -> Applied:
     while True:
         try:
             return await _attempt(work, means)
-        except _InFullError:
+        except InFullError:
             means = replace(means, in_full=True)
         except HinderedError as error:
             log.info("rewrite_hindered", reasons=error.reasons)
@@ -84,7 +87,7 @@ async def _attempt(work: Work, means: Means) -> Applied:
         connection.transaction(),
         judge(connection, work, in_full=means.in_full) as judged,
     ):
-        if not await _is_to_rewrite(connection, work, judged, means):
+        if not await is_to_rewrite(connection, work, judged, means):
             applied = await delta(connection, work, judged, replaces_rows=means.replaces_rows)
             await work.record(connection, (applied,))
             return applied
@@ -100,27 +103,38 @@ async def judge(connection: Connection, work: Work, *, in_full: bool) -> AsyncIt
     await be_patient(connection)
     live = await hold(connection, work.live)
     seen = await look(connection, live, types=await live_types(connection, live.relation_oid))
+    async with compare(connection, work, seen, in_full=in_full) as judged:
+        yield judged
+
+
+@asynccontextmanager
+async def compare(
+    connection: Connection, work: Work, seen: Seen, *, in_full: bool
+) -> AsyncIterator[Judged]:
+    """Compare the layer with the table as it was seen. Raises `InFullError`."""
+    declared, retyped = _declared_key(work, seen), seen.retyped(work.columns)
     with RowSets(work.scratch) as rows:
         found = await find(
             connection, seen, work.layer, rows,
             contract=work.target.contract, in_full=in_full, on_rows=work.on_rows,
         )  # fmt: skip
         if found is None:
-            raise _InFullError
+            raise InFullError
         unique = await _unique_columns(work, seen, has_new_rows=bool(len(found.coming)))
         pairs = await pair(
             Versions(connection=connection, table=seen.table, layer=work.layer,
-                     columns=work.columns),
+                     columns=work.columns, retyped=retyped),
             rows,
             gone=np.concatenate([found.gone, found.strays]),
             coming=found.coming,
-            declared=_declared_key(work, seen),
+            declared=declared,
             found=_found_keys(work, seen, unique),
         )  # fmt: skip
-        yield Judged(seen=seen, found=found, pairs=pairs, rows=rows, unique_columns=unique)
+        yield Judged(seen=seen, found=found, pairs=pairs, rows=rows, unique_columns=unique,
+                     declared_key=declared)  # fmt: skip
 
 
-async def _is_to_rewrite(connection: Connection, work: Work, judged: Judged, means: Means) -> bool:
+async def is_to_rewrite(connection: Connection, work: Work, judged: Judged, means: Means) -> bool:
     """Whether a new table is the way. A changed type needs one; else it must pay."""
     live, found = judged.seen.live, judged.found
     retyped = judged.seen.retyped(work.columns)
@@ -134,7 +148,9 @@ async def _is_to_rewrite(connection: Connection, work: Work, judged: Judged, mea
         reasons = ["Other sessions keep the table locked, or keep changing it."]
     if retyped and reasons:
         types = describe_changes(work.columns, judged.seen.types)
-        raise CannotChangeTableError(f"{'; '.join(types)}, which is not possible: {reasons[0]}")
+        raise CannotChangeTableError(
+            f"{'; '.join(types)}, which is not possible: {' '.join(reasons[:_MOST_REASONS_TOLD])}"
+        )
     if reasons:
         log.info("delta_instead_of_rewrite", reasons=reasons)
     return not reasons
@@ -175,12 +191,23 @@ async def _add_columns(work: Work) -> tuple[str, ...]:
     async with work.pool.connection() as connection, connection.transaction():
         await be_patient(connection)
         live = await hold(connection, work.live)
-        types = await live_types(connection, live.relation_oid)
+        columns = await read_live_columns(connection, live, work.target.contract)
+        _check_names(work.columns, columns)
+        types = columns.types
         new = additions(work.columns, types)
         if new:
             await add_columns(connection, live, new)
             await remember_columns(connection, live, [column.name for column in new])
         return describe_changes(work.columns, types)
+
+
+def _check_names(columns: tuple[Column, ...], live: LiveColumns) -> None:
+    """What somebody added since the run began is theirs; the next run names ours otherwise."""
+    for column in columns:
+        if column.name in live.others:
+            raise LockedTableError(
+                f'Somebody added a column "{column.name}" to the table during this run.'
+            )
 
 
 async def _may_replace_rows(work: Work) -> bool:

@@ -21,7 +21,7 @@ FROM pg_attribute WHERE attrelid = %(oid)s::oid AND attnum > 0 AND NOT attisdrop
 _READ = """
 SELECT relation_oid::bigint, filenode::bigint, columns, signature_tag, row_count, census_xids,
        census_rows, file_columns, key_column, unique_columns
-FROM table_states WHERE table_id = %s FOR UPDATE
+FROM table_states WHERE table_id = %s
 """
 
 _WRITE = """
@@ -88,9 +88,12 @@ async def read_shape(connection: Connection, relation_oid: int) -> Shape:
     return Shape(filenode=row["filenode"], columns=_columns(row["columns"] or {}))
 
 
-async def read_state(connection: Connection, table_id: UUID) -> TableState | None:
-    """What was remembered; nobody else changes it until this transaction ends."""
-    row = await (await connection.execute(_READ, [table_id])).fetchone()
+async def read_state(
+    connection: Connection, table_id: UUID, *, for_update: bool = True
+) -> TableState | None:
+    """What was remembered; ``for_update``: nobody changes it until this transaction ends."""
+    query = _READ + "FOR UPDATE" if for_update else _READ
+    row = await (await connection.execute(query, [table_id])).fetchone()
     if row is None:
         return None
     return TableState(

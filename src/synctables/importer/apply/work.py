@@ -12,7 +12,7 @@ from synctables.catalog.tables import Table
 from synctables.importer.apply.columns import contract_after
 from synctables.importer.apply.copying import OnRows
 from synctables.importer.apply.find import Found, Seen
-from synctables.importer.apply.model import Applied, Connection, Target
+from synctables.importer.apply.model import Applied, Connection, PairedBy, Pairing, Target
 from synctables.importer.apply.pairing import Pairs
 from synctables.importer.apply.row_sets import RowSets
 from synctables.importer.model import Column, TypedLayer
@@ -63,3 +63,21 @@ class Judged:
     rows: RowSets
     unique_columns: tuple[str, ...]
     """Columns that tell all rows of the new version apart."""
+    declared_key: tuple[str, ...] = ()
+    """The columns of the declared key, where both versions have them."""
+
+    @property
+    def pairing(self) -> Pairing | None:
+        """How rows that changed were known again; None where none was."""
+        if not len(self.pairs.ids):
+            return None
+        if self.declared_key:
+            return Pairing(by=PairedBy.DECLARED_KEY, columns=self.declared_key)
+        if self.pairs.key is not None:
+            return Pairing(by=PairedBy.DETECTED_KEY, columns=(self.pairs.key,))
+        return Pairing(by=PairedBy.POSITION)
+
+    @property
+    def hand_edit_count(self) -> int | None:
+        """Rows that others edited; None where a full compare healed them uncounted."""
+        return self.found.hand_edit_count if self.found.is_by_signatures else None

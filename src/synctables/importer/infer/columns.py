@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from synctables.importer.infer.names import column_base_name, column_names
@@ -27,18 +27,19 @@ def plan_columns(
     *,
     contract: Sequence[Column],
     pinned: dict[str, ColumnType],
+    taken: Iterable[str] = (),
     consumed: frozenset[int] = frozenset(),
 ) -> tuple[ColumnPlan, ...]:
     """Plan one column for each field, but for those ``consumed`` as geometry, in file order.
 
     A field that the contract knows keeps its column's name; new ones get names that collide with
-    none of the contract, not even with those of columns that vanished.
+    none of the contract, not even with those of columns that vanished, and with none of ``taken``.
     """
     indexes = [index for index in range(len(fields)) if index not in consumed]
     known = _match_contract(fields, indexes, contract)
     new = [index for index in indexes if index not in known]
     names = dict(
-        zip(new, _new_names(fields, new, taken=[c.name for c in contract]), strict=True)
+        zip(new, _new_names(fields, new, taken=[*taken, *(c.name for c in contract)]), strict=True)
     ) | {index: column.name for index, column in known.items()}
     return tuple(
         ColumnPlan(

@@ -137,6 +137,7 @@ class LayerWork:
             layer.fields,
             contract=options.contract,
             pinned=options.column_types,
+            taken=options.taken_names,
             consumed=consumed,
         )
         self._readers: list[ColumnReader] = []

@@ -18,7 +18,7 @@ from synctables.errors import (
     TableVanishedError,
     TooManyColumnsError,
 )
-from synctables.importer.apply.model import Way
+from synctables.importer.apply.model import PairedBy, Pairing, Way
 from synctables.importer.model import ColumnType, RowCounts
 from tests.support.applying import Applying
 from tests.support.layers import MakeLayer
@@ -286,8 +286,8 @@ async def test_detected_keys_are_weighed_although_a_type_changed(
     wider = {**types, "size": ColumnType.TEXT}
     rows = [("a", 1, "five"), ("b", 2, "six"), ("d", 3, "7")]
     after = await applying.refresh(make_layer(wider, rows), before)
-    assert after.pairing is not None
-    assert after.rows == RowCounts(updated=3)
+    assert after.pairing == Pairing(by=PairedBy.DETECTED_KEY, columns=("name",))
+    assert after.rows == RowCounts(inserted=1, updated=2, deleted=1)
 
 
 async def test_a_wider_type_is_taken_over_by_rows_that_stay(

@@ -104,6 +104,7 @@ async def test_nothing_comes_of_a_preview(
 ) -> None:
     sync = await client.add(file_server.put("/cities.csv", CSV, etag='"v1"'))
     await client.desk.execute("UPDATE bob.cities SET size = 1 WHERE name = 'Oslo'")
+    sync = await client.show(sync["id"])
     before = await client.desk.rows(EVERYTHING)
     file_server.put("/cities.csv", body, etag='"v2"')
     await client.preview(sync["id"])

@@ -21,9 +21,9 @@ from synctables.catalog.tables import Table, find_table
 from synctables.errors import CannotChangeTableError, LockedTableError, TableVanishedError
 from synctables.importer.apply.columns import (
     additions,
-    be_patient,
     describe_changes,
     live_types,
+    prepare_session,
     qualified,
 )
 from synctables.importer.apply.copying import OnRows
@@ -102,8 +102,7 @@ async def _still(pool: AsyncConnectionPool[Connection]) -> AsyncIterator[Connect
     """A transaction of which nothing remains, and in which the database stands still."""
     async with pool.connection() as connection, connection.transaction(force_rollback=True):
         await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-        await connection.execute("SET LOCAL row_security = off")
-        await be_patient(connection)
+        await prepare_session(connection)
         yield connection
 
 

@@ -24,6 +24,7 @@ from synctables.importer.apply.columns import (
     describe_changes,
     hold,
     live_types,
+    prepare_session,
 )
 from synctables.importer.apply.delta import delta
 from synctables.importer.apply.find import LARGE_SHARE, Seen, find, look
@@ -98,9 +99,7 @@ async def _attempt(work: Work, means: Means) -> Applied:
 @asynccontextmanager
 async def judge(connection: Connection, work: Work, *, in_full: bool) -> AsyncIterator[Judged]:
     """Find what differs and pair what changed; nothing but temporary tables is written."""
-    # Another owner's policies must not hide rows from the compare (refresh.md 15).
-    await connection.execute("SET LOCAL row_security = off")
-    await be_patient(connection)
+    await prepare_session(connection)
     live = await hold(connection, work.live)
     seen = await look(connection, live, types=await live_types(connection, live.relation_oid))
     async with compare(connection, work, seen, in_full=in_full) as judged:
@@ -138,7 +137,9 @@ async def is_to_rewrite(connection: Connection, work: Work, judged: Judged, mean
     """Whether a new table is the way. A changed type needs one; else it must pay."""
     live, found = judged.seen.live, judged.found
     retyped = judged.seen.retyped(work.columns)
-    changed = len(found.coming) + len(found.gone) + len(found.healed.ids) - len(judged.pairs.ids)
+    changed = len(found.coming) + len(found.gone) - len(judged.pairs.ids)
+    if not found.is_by_signatures:  # which cells of these differ is not known yet
+        changed += len(found.healed.ids)
     pays = changed >= max(FEWEST_ROWS_TO_REWRITE, LARGE_SHARE * max(1, live.row_count))
     if not retyped and not (pays and means.may_rewrite):
         return False

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from psycopg import AsyncConnection, OperationalError, errors
@@ -53,6 +54,17 @@ async def connect(database_url: str, *, application_name: str) -> AsyncConnectio
     )
     await watch_client(connection)
     return connection
+
+
+@asynccontextmanager
+async def autocommit(connection: AsyncConnection[DictRow]) -> AsyncIterator[None]:
+    """In the block, only what is in an explicit transaction is in one."""
+    await connection.set_autocommit(True)
+    try:
+        yield
+    finally:
+        if not connection.closed:
+            await connection.set_autocommit(False)
 
 
 async def watch_client(connection: AsyncConnection[DictRow]) -> None:

@@ -16,6 +16,10 @@ UNAVAILABLE = (OperationalError, PoolTimeout, PoolClosed, TooManyRequests)
 _SESSION = {
     "search_path": "synctables,public",
     "TimeZone": "UTC",
+    # Databases and roles may have other defaults. With fewer digits, numbers that differ would have
+    # one text form; what locks rows and then reads them must see what was committed meanwhile.
+    "extra_float_digits": "1",
+    "default_transaction_isolation": r"read\ committed",
     "idle_in_transaction_session_timeout": "600000",  # ms; a hung caller must not block VACUUM
     # What the server needs to notice within two minutes that our machine is gone, and to free the
     # locks; where the server's system lacks one of them, or on a unix socket, it is ignored.

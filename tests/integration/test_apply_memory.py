@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from synctables.db.pool import create_pool
-from synctables.importer.apply.model import Way
+from synctables.importer.apply.model import PairedBy, Pairing, Way
 from synctables.importer.apply.signatures import ENTRY, SIGNATURE
 from synctables.importer.model import ColumnType, RowCounts
 from tests.support.applying import Applying
@@ -125,3 +125,21 @@ async def test_sessions_see_what_was_committed_meanwhile_in_any_database(
     async with create_pool(database_url, application_name="tests") as pool:
         there = Applying(pool=pool, account=applying.account, scratch=applying.scratch)
         assert await there.rows("SHOW transaction_isolation") == [("read committed",)]
+
+
+async def test_a_declared_key_is_not_taken_for_a_detected_one_once_it_is_declared_no_more(
+    applying: Applying, make_layer: MakeLayer
+) -> None:
+    types = {"code": ColumnType.BIGINT, "name": ColumnType.TEXT, "x": ColumnType.DOUBLE}
+    types["y"] = ColumnType.DOUBLE
+    before = await applying.create(make_layer(types, [(1, "a", 1.0, 1.0), (2, "b", 2.0, 2.0)]))
+    by_name = await applying.refresh(
+        make_layer(types, [(1, "a", 1.5, 1.0), (2, "b", 2.0, 2.0)]), before, key=["name"]
+    )
+    assert by_name.pairing == Pairing(by=PairedBy.DECLARED_KEY, columns=("name",))
+
+    # Paired by name, more cells would change than by code.
+    by_code = await applying.refresh(
+        make_layer(types, [(1, "b", 1.5, 1.0), (2, "a", 2.0, 2.0)]), before
+    )
+    assert by_code.pairing == Pairing(by=PairedBy.DETECTED_KEY, columns=("code",))

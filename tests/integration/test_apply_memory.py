@@ -143,3 +143,16 @@ async def test_a_declared_key_is_not_taken_for_a_detected_one_once_it_is_declare
         make_layer(types, [(1, "b", 1.5, 1.0), (2, "a", 2.0, 2.0)]), before
     )
     assert by_code.pairing == Pairing(by=PairedBy.DETECTED_KEY, columns=("code",))
+
+
+async def test_a_column_of_ours_that_somebody_dropped_gets_its_values_back(
+    applying: Applying, make_layer: MakeLayer
+) -> None:
+    before = await applying.create(make_layer(TYPES, _rows(0)[:5]))
+    content = await applying.content()
+    await applying.execute("ALTER TABLE alice.cities DROP size")
+
+    after = await applying.refresh(make_layer(TYPES, _rows(0)[:5]), before)
+
+    assert after.rows == RowCounts(updated=5)
+    assert await applying.content() == content

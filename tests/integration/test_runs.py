@@ -94,6 +94,33 @@ async def test_an_unchanged_source_costs_a_304_and_a_changed_one_its_difference(
     ]
 
 
+@pytest.mark.parametrize(
+    "edit",
+    [
+        "UPDATE alice.cities SET size = 1",
+        "DELETE FROM alice.cities",
+        "INSERT INTO alice.cities (name) VALUES ('mine')",
+        "ALTER TABLE alice.cities DROP size",
+        "ALTER TABLE alice.cities DISABLE TRIGGER ALL; TRUNCATE alice.cities",
+    ],
+)
+async def test_a_forced_run_heals_edits_although_the_source_is_unchanged(
+    desk: Desk, file_server: FileServer, edit: str
+) -> None:
+    sync, _ = await desk.add(file_server.put("/cities.csv", CSV, etag='"v1"'))
+    content = "SELECT name, size, st_astext(the_geom) FROM alice.cities ORDER BY name"
+    before = await desk.rows(content)
+    await desk.execute(edit)
+
+    _, run = await desk.force(sync.id)
+    assert run.http_status == 200
+    assert await desk.rows(content) == before
+    assert "not as the last run left it" in await desk.log(sync.log_id)
+
+    _, run = await desk.force(sync.id)
+    assert run.http_status == 304
+
+
 async def test_equal_content_behind_new_validators_is_not_modified(
     desk: Desk, file_server: FileServer
 ) -> None:

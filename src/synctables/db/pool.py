@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from psycopg import AsyncConnection, OperationalError, errors
@@ -15,6 +16,10 @@ UNAVAILABLE = (OperationalError, PoolTimeout, PoolClosed, TooManyRequests)
 _SESSION = {
     "search_path": "synctables,public",
     "TimeZone": "UTC",
+    # Databases and roles may have other defaults. With fewer digits, numbers that differ would have
+    # one text form; what locks rows and then reads them must see what was committed meanwhile.
+    "extra_float_digits": "1",
+    "default_transaction_isolation": r"read\ committed",
     "idle_in_transaction_session_timeout": "600000",  # ms; a hung caller must not block VACUUM
     # What the server needs to notice within two minutes that our machine is gone, and to free the
     # locks; where the server's system lacks one of them, or on a unix socket, it is ignored.
@@ -53,6 +58,17 @@ async def connect(database_url: str, *, application_name: str) -> AsyncConnectio
     )
     await watch_client(connection)
     return connection
+
+
+@asynccontextmanager
+async def autocommit(connection: AsyncConnection[DictRow]) -> AsyncIterator[None]:
+    """In the block, only what is in an explicit transaction is in one."""
+    await connection.set_autocommit(True)
+    try:
+        yield
+    finally:
+        if not connection.closed:
+            await connection.set_autocommit(False)
 
 
 async def watch_client(connection: AsyncConnection[DictRow]) -> None:

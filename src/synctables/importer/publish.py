@@ -10,8 +10,6 @@ may read a new table from the moment it exists.
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import psycopg
@@ -20,6 +18,7 @@ from psycopg import AsyncConnection, sql
 from psycopg.rows import DictRow
 
 from synctables.catalog.tables import Table
+from synctables.db.pool import autocommit
 from synctables.importer.index_sizes import tend_indexes
 
 EVENT_CHANNEL = "synctables_events"
@@ -52,7 +51,7 @@ async def publish(
     ``created``: tables that were filled at once, by create or rewrite; ``refreshed``: tables some
     rows of which changed.
     """
-    async with _autocommit(connection):
+    async with autocommit(connection):  # VACUUM and REINDEX CONCURRENTLY want it
         for table in created:
             await _tend(connection, table, _CREATED)
         for table in refreshed:
@@ -64,17 +63,6 @@ async def notify(connection: Connection, event: dict[str, Any]) -> None:
     await connection.execute(
         "SELECT pg_notify(%s, %s)", [EVENT_CHANNEL, json.dumps(event, default=str)]
     )
-
-
-@asynccontextmanager
-async def _autocommit(connection: Connection) -> AsyncIterator[None]:
-    """VACUUM and REINDEX CONCURRENTLY run in no transaction block."""
-    await connection.set_autocommit(True)
-    try:
-        yield
-    finally:
-        if not connection.closed:
-            await connection.set_autocommit(False)
 
 
 async def _tend(connection: Connection, table: Table, statement: str) -> None:

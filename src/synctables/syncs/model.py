@@ -129,6 +129,8 @@ class Run:
     file_name: str | None
     options: SyncOptions
     accept: tuple[Accept, ...]
+    is_forced: bool
+    """Somebody asked for it; it was not due."""
     attempt_count: int
     created_at: datetime
     started_at: datetime | None

@@ -71,9 +71,10 @@ WHERE id = %(id)s
 _SELECT_RUN = "SELECT * FROM runs WHERE id = %s"
 
 _INSERT_RUN = """
-INSERT INTO runs (id, account_id, sync_id, log_id, state, url, file_name, options, accept)
+INSERT INTO runs (id, account_id, sync_id, log_id, state, url, file_name, options, accept,
+                  is_forced)
 VALUES (%(id)s, %(account_id)s, %(sync_id)s, %(log_id)s, 'pending', %(url)s, %(file_name)s,
-        %(options)s, %(accept)s)
+        %(options)s, %(accept)s, %(is_forced)s)
 """
 
 # One statement claims: a row that another clock is claiming is left to it.
@@ -208,6 +209,7 @@ async def insert_run(
     file_name: str | None,
     options: SyncOptions,
     accept: Iterable[Accept] = (),
+    is_forced: bool = False,
 ) -> None:
     await connection.execute(
         _INSERT_RUN,
@@ -220,6 +222,7 @@ async def insert_run(
             "file_name": file_name,
             "options": Jsonb(_OPTIONS.dump_python(options, mode="json")),
             "accept": [word.value for word in accept],
+            "is_forced": is_forced,
         },
     )
 
@@ -353,6 +356,7 @@ def _run(row: DictRow) -> Run:
         state=RunState(row["state"]),
         options=_OPTIONS.validate_python(row["options"]),
         accept=tuple(Accept(word) for word in row["accept"]),
+        is_forced=row["is_forced"],
         table_names=tuple(row["table_names"]),
         left_out_layers=tuple(row["left_out_layers"]),
     )

@@ -25,6 +25,7 @@ from synctables.errors import (
     UnknownError,
 )
 from synctables.importer.apply import coded_database_errors
+from synctables.importer.apply.hand_edits import is_edited
 from synctables.importer.fetch import fetch, receive_upload
 from synctables.importer.pipeline import Fetch, Order, Parts, run_pipeline
 from synctables.importer.workspace import create_workspace, remove_workspace
@@ -166,7 +167,11 @@ def _fetch_of(begun: Begun, order: Order, workshop: Workshop) -> Fetch:
     async def from_url(into: Path, on_bytes: OnBytes) -> Fetched | NotModified:
         source = PublicUrlDatasource(workshop.http, workshop.settings)
         return await fetch(
-            source, run.url or "", known=_known_version(begun, order), into=into, on_bytes=on_bytes
+            source,
+            run.url or "",
+            known=await _known_version(begun, order, workshop),
+            into=into,
+            on_bytes=on_bytes,
         )
 
     async def from_upload(into: Path, on_bytes: OnBytes) -> Fetched | NotModified:
@@ -183,11 +188,20 @@ def _fetch_of(begun: Begun, order: Order, workshop: Workshop) -> Fetch:
     return from_url if run.url is not None else from_upload
 
 
-def _known_version(begun: Begun, order: Order) -> SourceVersion | None:
-    """What the source may answer "not modified" to; None where it must be read in any case."""
-    sync = begun.sync
-    if sync is None or order.live is None or sync.reads_anew or begun.run.accept:
+async def _known_version(begun: Begun, order: Order, workshop: Workshop) -> SourceVersion | None:
+    """What the source may answer "not modified" to; None where it must be read in any case.
+
+    A run that somebody asked for puts edits by hand right although the source did not change.
+    """
+    run, sync = begun.run, begun.sync
+    if sync is None or order.live is None or sync.reads_anew or run.accept:
         return None
+    if run.is_forced:
+        async with workshop.pool.connection() as connection:
+            if await is_edited(connection, order.live):
+                line = "The table is not as the last run left it: the source is read in any case."
+                await repository.append_log(connection, run.log_id, line, run_id=run.id)
+                return None
     return sync.version
 
 

@@ -111,7 +111,12 @@ async def create_sync(
 
 
 async def start_run(
-    connection: Connection, jobs_app: App, sync: Sync, *, accept: tuple[Accept, ...] = ()
+    connection: Connection,
+    jobs_app: App,
+    sync: Sync,
+    *,
+    accept: tuple[Accept, ...] = (),
+    is_forced: bool = False,
 ) -> UUID:
     """Store a run of the sync and its job."""
     run_id = uuid4()
@@ -125,6 +130,7 @@ async def start_run(
         file_name=None,
         options=sync.options,
         accept=accept,
+        is_forced=is_forced,
     )
     await defer_run(jobs_app, connection, run_id=run_id, sync_id=sync.id)
     return run_id
@@ -216,7 +222,7 @@ async def force_sync(
         reason, seconds = refusal
         return Forced(enqueued=False, reason=reason, retry_after_seconds=seconds)
     await repository.mark_queued(connection, sync_id)
-    await start_run(connection, jobs_app, sync, accept=accept)
+    await start_run(connection, jobs_app, sync, accept=accept, is_forced=True)
     return Forced(enqueued=True)
 
 

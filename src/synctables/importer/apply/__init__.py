@@ -27,6 +27,7 @@ from synctables.errors import (
 )
 from synctables.importer.apply.copying import OnRows
 from synctables.importer.apply.first_import import first_import
+from synctables.importer.apply.hindered import in_words
 from synctables.importer.apply.model import Applied, Connection, Target
 from synctables.importer.apply.refresh import refresh
 from synctables.importer.apply.work import Record, Work
@@ -106,7 +107,7 @@ def coded_database_errors() -> Iterator[None]:
         yield
     except psycopg.Error as error:
         if coded := _code(error):
-            raise coded(_in_words(error)) from error
+            raise coded(in_words(error)) from error
         raise
 
 
@@ -118,8 +119,8 @@ def _otherwise(coded: type[RunError], classes: tuple[type[psycopg.Error], ...]) 
     except classes as error:
         if error.sqlstate is None or _code(error):
             raise
-        log.warning("table_not_changed", sqlstate=error.sqlstate, reason=_in_words(error))
-        raise coded(_in_words(error)) from error
+        log.warning("table_not_changed", sqlstate=error.sqlstate, reason=in_words(error))
+        raise coded(in_words(error)) from error
 
 
 def _code(error: psycopg.Error) -> type[RunError] | None:
@@ -132,8 +133,3 @@ def _code(error: psycopg.Error) -> type[RunError] | None:
     if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError) and not is_from_server:
         return DatabaseUnavailableError
     return None
-
-
-def _in_words(error: psycopg.Error) -> str:
-    parts = (error.diag.message_primary or str(error).strip(), error.diag.message_detail)
-    return " ".join(part.rstrip(".") + "." for part in parts if part)

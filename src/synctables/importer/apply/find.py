@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from psycopg import sql
@@ -78,7 +78,6 @@ class Found:
     returning: Pairs
     is_by_signatures: bool
     hand_edit_count: int = 0
-    notes: tuple[str, ...] = field(default=())
 
 
 async def look(

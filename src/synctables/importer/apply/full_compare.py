@@ -15,6 +15,7 @@ from synctables.importer.apply.copying import OnRows, copy_rows
 from synctables.importer.apply.model import Connection
 from synctables.importer.apply.row_sets import KEPT, NEW, PLACE_STEP, RowSets
 from synctables.importer.apply.transfer import fetch_packed
+from synctables.importer.apply.typed_rows import POSITION
 from synctables.importer.model import (
     GEOMETRY_COLUMN,
     ID_COLUMN,
@@ -36,7 +37,6 @@ FROM {relation}
 """
 
 _WHOLE_VERSION = sql.Identifier("pg_temp", "whole_version")
-_POSITION = "#position"
 
 
 async def load_in_full(
@@ -59,7 +59,7 @@ async def load_in_full(
     new = await fetch_packed(
         connection,
         sql.SQL(_SIGNED).format(
-            values=values, number=sql.Identifier(_POSITION), relation=_WHOLE_VERSION
+            values=values, number=sql.Identifier(POSITION), relation=_WHOLE_VERSION
         ),
         _WIRE,
     )
@@ -86,7 +86,7 @@ async def _send_version(connection: Connection, layer: TypedLayer, *, on_rows: O
             "CREATE TEMPORARY TABLE whole_version ({} bigint, {} geometry(Geometry, 4326),"
             " {} geometry(Geometry, 3857){}) ON COMMIT DROP"
         ).format(
-            sql.Identifier(_POSITION),
+            sql.Identifier(POSITION),
             sql.Identifier(GEOMETRY_COLUMN),
             sql.Identifier(WEBMERCATOR_COLUMN),
             column_definitions(layer.columns),
@@ -96,7 +96,7 @@ async def _send_version(connection: Connection, layer: TypedLayer, *, on_rows: O
         connection,
         layer,
         into=_WHOLE_VERSION,
-        number_column=_POSITION,
+        number_column=POSITION,
         is_frozen=True,
         on_rows=on_rows,
     )

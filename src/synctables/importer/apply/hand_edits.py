@@ -7,9 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from psycopg import sql
 
-from synctables.importer.apply.census import Census
+from synctables.catalog.tables import Table
+from synctables.importer.apply.census import Census, read_census
+from synctables.importer.apply.columns import be_patient, qualified
 from synctables.importer.apply.model import Connection
 from synctables.importer.apply.row_sets import Numbers, RowSets
+from synctables.importer.apply.state import read_shape, read_state
 from synctables.importer.apply.transfer import fetch_packed
 from synctables.importer.model import ID_COLUMN
 
@@ -49,6 +52,18 @@ def explains(now: Census, kept: Census) -> bool:
     or a trigger wrote rows in a run of ours.
     """
     return all(now.get(xid, 0) <= rows for xid, rows in kept.items())
+
+
+async def is_edited(connection: Connection, live: Table) -> bool:
+    """Whether rows or columns of ours may not be as the last run left them; in a transaction."""
+    await connection.execute("SET LOCAL row_security = off")
+    await be_patient(connection)
+    state = await read_state(connection, live.id, for_update=False)
+    if state is None:
+        return True
+    census = await read_census(connection, qualified(live.schema_name, live.name))
+    shape = await read_shape(connection, live.relation_oid)
+    return census != state.census or not state.still_describes(live.relation_oid, shape)
 
 
 async def find_hand_edits(

@@ -34,5 +34,6 @@ def hindered_by_database() -> Iterator[None]:
 
 
 def in_words(error: psycopg.Error) -> str:
+    """What PostgreSQL says is wrong, and its details, as sentences."""
     parts = (error.diag.message_primary or str(error).strip(), error.diag.message_detail)
     return " ".join(part.rstrip(".") + "." for part in parts if part)

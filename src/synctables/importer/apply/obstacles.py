@@ -6,11 +6,12 @@ from collections.abc import Iterable
 
 from synctables.catalog.tables import Table
 from synctables.importer.apply.model import Connection
+from synctables.importer.apply.triggers import TRIGGER_PREFIX
 from synctables.importer.model import SYSTEM_COLUMNS, Column
 
 _WATCHERS = """
 SELECT 'trigger ' || tgname AS watcher FROM pg_trigger
-WHERE tgrelid = %(oid)s::oid AND NOT tgisinternal AND tgname NOT LIKE 'synctables\\_%%'
+WHERE tgrelid = %(oid)s::oid AND NOT tgisinternal AND NOT starts_with(tgname, %(ours)s)
 UNION ALL
 SELECT 'rule ' || rulename FROM pg_rewrite WHERE ev_class = %(oid)s::oid AND rulename <> '_RETURN'
 UNION ALL
@@ -28,7 +29,7 @@ SELECT NOT EXISTS (SELECT FROM pg_constraint WHERE contype = 'f' AND confrelid =
 
 async def describe_watchers(connection: Connection, live: Table) -> str:
     """Triggers, rules and policies on the table, as a sentence; empty where there are none."""
-    cursor = await connection.execute(_WATCHERS, {"oid": live.relation_oid})
+    cursor = await connection.execute(_WATCHERS, {"oid": live.relation_oid, "ours": TRIGGER_PREFIX})
     watchers = ", ".join(row["watcher"] for row in await cursor.fetchall())
     return f"On the table: {watchers}." if watchers else ""
 

@@ -6,7 +6,7 @@ versions; else by position in the same gap between unchanged neighbours (refresh
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -54,10 +54,10 @@ class Pairs:
     """The detected key by which they were paired."""
 
     @classmethod
-    def of(cls, ids: Numbers, positions: Numbers, *, key: str | None = None) -> Pairs:
+    def of(cls, ids: Numbers, positions: Numbers) -> Pairs:
         """With positions in ascending order."""
         order = np.argsort(positions, kind="stable")
-        return cls(ids=ids[order], positions=positions[order], key=key)
+        return cls(ids=ids[order], positions=positions[order])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,17 +88,21 @@ async def pair(
     """
     if not len(gone) or not len(coming):
         return Pairs(ids=np.empty(0, np.int64), positions=np.empty(0, np.int64))
-    keys = [declared] if declared else [(name,) for name in found]
-    if keys:
-        await _stage_keys(versions, sorted({name for key in keys for name in key}), gone, coming)
-        by_key = [await _pair_by_key(versions, key) for key in keys]
+    if declared:
+        await _stage_keys(versions, declared, gone, coming)
+        return await _pair_by_key(versions, declared)
+    if found:
+        await _stage_keys(versions, found, gone, coming)
+        by_key = [replace(await _pair_by_key(versions, (name,)), key=name) for name in found]
         best = await _best(versions, [pairs for pairs in by_key if len(pairs.ids)])
-        if best is not None or declared:
-            return best or by_key[0]
+        if best is not None:
+            return best
     return Pairs.of(*rows.pairs_in_gaps(gone, coming))
 
 
-async def _stage_keys(versions: Versions, names: list[str], gone: Numbers, coming: Numbers) -> None:
+async def _stage_keys(
+    versions: Versions, names: tuple[str, ...], gone: Numbers, coming: Numbers
+) -> None:
     connection = versions.connection
     await connection.execute(_FORGET)
     await connection.execute(_MAKE_GONE)
@@ -127,11 +131,7 @@ async def _pair_by_key(versions: Versions, key: tuple[str, ...]) -> Pairs:
         id=sql.Identifier(ID_COLUMN),
     )
     found = await fetch_packed(versions.connection, statement, _PAIR)
-    return Pairs.of(
-        found["id"].astype(np.int64),
-        found["position"].astype(np.int64),
-        key=key[0] if len(key) == 1 else None,
-    )
+    return Pairs.of(found["id"].astype(np.int64), found["position"].astype(np.int64))
 
 
 async def _best(versions: Versions, choices: list[Pairs]) -> Pairs | None:

@@ -7,9 +7,7 @@ anew on the new one, or re-pointed; where that cannot be done exactly, nothing i
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
-from typing import Any
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +16,9 @@ from psycopg.rows import DictRow
 from psycopg_pool import AsyncConnectionPool
 
 from synctables.catalog.tables import Table
+from synctables.db.pool import autocommit
 from synctables.importer.apply.census import Census, own_xid
+from synctables.importer.apply.columns import oid_of
 from synctables.importer.apply.copying import OnRows, copy_rows
 from synctables.importer.apply.grants import read_rights, revocations
 from synctables.importer.apply.hindered import HinderedError, hindered_by_database
@@ -59,7 +59,11 @@ async def rewrite(
     Raises `HinderedError` when something cannot be carried exactly, somebody changed the table
     meanwhile, or a lock is not to be had; nothing is left then.
     """
-    async with _autocommit(pool) as connection, table_in_the_making(connection) as name:
+    async with (
+        pool.connection() as connection,
+        autocommit(connection),
+        table_in_the_making(connection) as name,
+    ):
         work = WorkName(name=name)
         with hindered_by_database():
             async with connection.transaction():
@@ -151,20 +155,16 @@ async def _create(
     await connection.execute("SET LOCAL default_tablespace = ''")
     for statement in create_statements(plan.shape, columns_after(plan.shape, columns), work):
         await connection.execute(statement)
-    cursor = await connection.execute(
-        "SELECT %s::regclass::oid::bigint AS oid", [work.table.as_string(connection)]
-    )
-    row: dict[str, Any] | None = await cursor.fetchone()
-    assert row is not None  # noqa: S101 - the statement has exactly one row
+    oid = await oid_of(connection, work.table)
     async with bare_names(connection):
-        rights = await read_rights(connection, row["oid"])
+        rights = await read_rights(connection, oid)
     for revocation in revocations(rights):
         await connection.execute(sql.SQL(revocation))
 
 
 async def _index(pool: Pool, connection: Connection, plan: Plan, work: WorkName) -> None:
     """All indexes, then statistics: the first query after the swap is to be planned well."""
-    async with _autocommit(pool) as second:
+    async with pool.connection() as second, autocommit(second):
         await build_indexes([connection, second], plan.indexes, work)
     await connection.execute(sql.SQL("ANALYZE {}").format(work.table))
 
@@ -177,15 +177,3 @@ def _refuse_own_columns_without_binary_form(plan: Plan, columns: tuple[Column, .
     ]
     if reasons:
         raise HinderedError(reasons)
-
-
-@asynccontextmanager
-async def _autocommit(pool: Pool) -> AsyncIterator[Connection]:
-    """A connection on which only explicit blocks are transactions, as several follow here."""
-    async with pool.connection() as connection:
-        await connection.set_autocommit(True)
-        try:
-            yield connection
-        finally:
-            if not connection.closed:
-                await connection.set_autocommit(False)

@@ -133,10 +133,14 @@ def _columns(stored: dict[str, dict[str, int]]) -> dict[str, ColumnShape]:
 
 
 async def remember_columns(connection: Connection, table: Table, names: list[str]) -> None:
-    """Remember that these columns of the table are ours too."""
+    """Remember that these columns of the table are ours too.
+
+    One that was ours before, and that somebody dropped, stays remembered as it was: it has another
+    number now and no values, so that the table is compared in full.
+    """
     shape = await read_shape(connection, table.relation_oid)
     added = {name: asdict(shape.columns[name]) for name in names}
     await connection.execute(
-        "UPDATE table_states SET columns = columns || %s WHERE table_id = %s",
+        "UPDATE table_states SET columns = %s || columns WHERE table_id = %s",
         [Jsonb(added), table.id],
     )

@@ -21,6 +21,7 @@ from synctables.errors import (
 from synctables.importer.apply.model import PairedBy, Pairing, Way
 from synctables.importer.model import ColumnType, RowCounts
 from tests.support.applying import Applying
+from tests.support.forcing import prefer_rewrite
 from tests.support.layers import MakeLayer
 
 Connection = AsyncConnection[DictRow]
@@ -250,6 +251,28 @@ async def test_edits_by_hand_are_healed_and_own_columns_stay(
     ]
     moved = "SELECT count(*) FROM alice.cities WHERE the_geom_webmercator IS NULL"
     assert await applying.rows(moved) == [(1,)]
+
+
+@pytest.mark.parametrize("way", [Way.DELTA, Way.REWRITE])
+async def test_rows_that_come_back_and_new_ones_do_not_get_the_same_ids(
+    applying: Applying,
+    make_layer: MakeLayer,
+    monkeypatch: pytest.MonkeyPatch,
+    way: Way,
+) -> None:
+    if way is Way.REWRITE:
+        prefer_rewrite(monkeypatch)
+    before = await applying.create(make_layer(TYPES, CITIES[:1]))
+    before = await applying.refresh(make_layer(TYPES, CITIES), before)
+    await applying.execute("DELETE FROM alice.cities")
+    await applying.execute("ALTER TABLE alice.cities ALTER cartodb_id RESTART")
+
+    after = await applying.refresh(make_layer(TYPES, [*CITIES, ("Voss", 1)]), before)
+
+    assert after.way is way
+    assert await applying.rows("SELECT cartodb_id, name FROM alice.cities ORDER BY 1") == [
+        (number, city[0]) for number, city in enumerate([*CITIES, ("Voss", 1)], 1)
+    ]
 
 
 async def test_a_vanished_column_stays_and_becomes_null_and_an_added_one_comes(

@@ -42,41 +42,52 @@ def make_layer(tmp_path: Path) -> MakeLayer:
         name: str = "layer",
     ) -> TypedLayer:
         path = tmp_path / f"{next(numbers)}.parquet"
-        arrays = [
-            pa.array([row[i] for row in rows], ARROW_TYPES[type_])
-            for i, type_ in enumerate(types.values())
-        ]
-        located: list[tuple[float, float] | None] = [None] * len(rows)
-        if points is not None:
-            located = list(points)
-        place = HashedColumn(name="the_geom", kind="geometry", values=_wkb(located, 4326))
-        hashed = [
-            HashedColumn(name=name, kind=type_, values=values)
-            for (name, type_), values in zip(types.items(), arrays, strict=True)
-        ]
-        arrays = [place.values, _wkb(located, 3857), *arrays, *row_hashes([place, *hashed])]
-        names = ["the_geom", "the_geom_webmercator", *types, *HASH_COLUMNS]
-        pq.write_table(pa.table(arrays, names=names), path)
-        return TypedLayer(
-            name=name,
-            path=path,
-            columns=tuple(Column(name=n, field=n, type=t) for n, t in types.items()),
-            row_count=len(rows),
-            signature_tag=SIGNATURE_TAG,
-        )
+        located = [None] * len(rows) if points is None else points
+        shapes = [None if point is None else shapely.Point(point) for point in located]
+        return write_layer(path, types, rows, shapes, name=name)
 
     return make
 
 
-def _wkb(points: list[tuple[float, float] | None], srid: int) -> pa.Array:
+def write_layer(
+    path: Path,
+    types: dict[str, ColumnType],
+    rows: Sequence[tuple[Any, ...]],
+    shapes: Sequence[shapely.Geometry | None],
+    *,
+    name: str = "layer",
+    numeric: pa.DataType = ARROW_TYPES[ColumnType.NUMERIC],
+) -> TypedLayer:
+    """A layer of these rows, in this file. ``numeric``: how wide its numbers happen to be."""
+    arrow_types = {**ARROW_TYPES, ColumnType.NUMERIC: numeric}
+    arrays = [
+        pa.array([row[i] for row in rows], arrow_types[type_])
+        for i, type_ in enumerate(types.values())
+    ]
+    place = HashedColumn(name="the_geom", kind="geometry", values=_wkb(shapes, 4326))
+    hashed = [
+        HashedColumn(name=name, kind=type_, values=values)
+        for (name, type_), values in zip(types.items(), arrays, strict=True)
+    ]
+    arrays = [place.values, _wkb(shapes, 3857), *arrays, *row_hashes([place, *hashed])]
+    names = ["the_geom", "the_geom_webmercator", *types, *HASH_COLUMNS]
+    pq.write_table(pa.table(arrays, names=names), path)
+    return TypedLayer(
+        name=name,
+        path=path,
+        columns=tuple(Column(name=n, field=n, type=t) for n, t in types.items()),
+        row_count=len(rows),
+        signature_tag=SIGNATURE_TAG,
+    )
+
+
+def _wkb(shapes: Sequence[shapely.Geometry | None], srid: int) -> pa.Array:
     return pa.array(
         [
             None
-            if point is None
-            else shapely.to_wkb(
-                shapely.set_srid(shapely.Point(point), srid), include_srid=True, byte_order=1
-            )
-            for point in points
+            if shape is None
+            else shapely.to_wkb(shapely.set_srid(shape, srid), include_srid=True, byte_order=1)
+            for shape in shapes
         ],
         pa.binary(),
     )

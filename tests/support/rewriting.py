@@ -113,17 +113,7 @@ class Rewriting:
 
     async def describe(self) -> list[str]:
         """All that pg_dump says of the database, without rows; another mind than apply's."""
-        process = await asyncio.create_subprocess_exec(
-            str(find_binaries().bin_dir / "pg_dump"),
-            "--schema-only",
-            "--exclude-schema=synctables",
-            self.database_url,
-            stdout=asyncio.subprocess.PIPE,
-        )
-        output, _ = await process.communicate()
-        assert process.returncode == 0
-        lines = output.decode().splitlines()
-        return [line for line in lines if not line.startswith(("\\restrict", "\\unrestrict"))]
+        return await describe_database(self.database_url)
 
     async def left_behind(self) -> list[tuple[Any, ...]]:
         """What a rewrite leaves anywhere, by name, if it does; locks too."""
@@ -133,6 +123,21 @@ class Rewriting:
             " UNION ALL SELECT relname FROM pg_class"
             " WHERE relnamespace = 'synctables_work'::regnamespace"
         )
+
+
+async def describe_database(database_url: str) -> list[str]:
+    """All that pg_dump says of the database, without rows; another mind than apply's."""
+    process = await asyncio.create_subprocess_exec(
+        str(find_binaries().bin_dir / "pg_dump"),
+        "--schema-only",
+        "--exclude-schema=synctables",
+        database_url,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    output, _ = await process.communicate()
+    assert process.returncode == 0
+    lines = output.decode().splitlines()
+    return [line for line in lines if not line.startswith(("\\restrict", "\\unrestrict"))]
 
 
 @pytest.fixture

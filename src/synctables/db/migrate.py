@@ -14,6 +14,7 @@ from psycopg import errors
 from sqlalchemy import create_engine
 from sqlalchemy.pool import NullPool
 
+from synctables.db.origin import follow_restored_tables
 from synctables.db.pool import connection_options
 from synctables.errors import ConfigurationError
 
@@ -40,6 +41,7 @@ def migrate(database_url: str) -> None:
         _provide_postgis(connection)
         connection.execute("CREATE SCHEMA IF NOT EXISTS synctables")
         _migrate_own(database_url)
+        follow_restored_tables(connection)
         _migrate_queue(connection)
 
 

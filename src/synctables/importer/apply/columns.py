@@ -23,11 +23,11 @@ of the worker's that other people's syncs need."""
 
 
 _RAISE_NEXT_ID = """
-SELECT setval(sequence, max({id}))
-FROM {table}, pg_get_serial_sequence({name}, {id_name}) AS sequence
+SELECT setval(sequence, highest)
+FROM pg_get_serial_sequence({name}, {id_name}) AS sequence,
+     (SELECT greatest(max({id}), {above}) AS highest FROM {table}) AS used
 WHERE sequence IS NOT NULL
-GROUP BY sequence
-HAVING max({id}) > coalesce(pg_sequence_last_value(sequence::regclass), 0)
+  AND highest > coalesce(pg_sequence_last_value(sequence::regclass), 0)
 """
 
 _HIGHEST_ID = """
@@ -185,11 +185,13 @@ async def next_free_id(connection: Connection, table: sql.Composable) -> int:
     return int(row["highest"]) + 1
 
 
-async def raise_next_id(connection: Connection, table: sql.Composable) -> None:
-    """New rows get ids above every id in use, also those that users inserted themselves."""
+async def raise_next_id(connection: Connection, table: sql.Composable, *, above: int) -> None:
+    """New rows get ids above every id in use, also those that users inserted themselves, and
+    ``above`` this one, which a row is about to get back."""
     await connection.execute(
         sql.SQL(_RAISE_NEXT_ID).format(
             id=sql.Identifier(ID_COLUMN),
+            above=sql.Literal(above),
             table=table,
             name=sql.Literal(table.as_string(connection)),
             id_name=sql.Literal(ID_COLUMN),

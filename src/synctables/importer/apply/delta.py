@@ -16,6 +16,7 @@ from synctables.importer.apply.row_sets import Numbers
 from synctables.importer.apply.signatures import is_journal_full
 from synctables.importer.apply.staging import find_changes, stage
 from synctables.importer.apply.statements import Plan, Written, write_delta, write_replacing
+from synctables.importer.apply.verify import read_counts, verify
 from synctables.importer.apply.work import Judged, Work
 from synctables.importer.model import Column
 
@@ -28,10 +29,12 @@ async def delta(
     Raises `EditedMeanwhileError` when a statement hits another number of rows than planned.
     """
     plan = await stage_plan(connection, work, judged)
+    before = await read_counts(connection, judged.seen.live.relation_oid)
     write = write_replacing if replaces_rows else write_delta
     written = await write(
         connection, judged.seen.live, work.columns, plan, census=judged.seen.census
     )
+    await verify(connection, work, judged, due=before.after(written, replaces_rows=replaces_rows))
     live = replace(judged.seen.live, row_count=work.layer.row_count)
     await update_table(connection, live)
     await clear_edits(connection, live.relation_oid)

@@ -39,7 +39,8 @@ async def number_rows(connection: Connection, work: Work, judged: Judged) -> New
     ids = await asyncio.to_thread(judged.rows.matched_ids, row_count)
     ids[pairs.positions - 1] = pairs.ids
     is_new = ids == 0
-    first = await next_free_id(connection, judged.seen.table)
+    # Rows that somebody deleted come back under ids that nothing in the table has now.
+    first = max(await next_free_id(connection, judged.seen.table), int(ids.max(initial=0)) + 1)
     ids[is_new] = np.arange(first, first + int(is_new.sum()))
     state = judged.seen.state
     return NewTable(

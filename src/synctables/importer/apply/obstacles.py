@@ -16,6 +16,10 @@ UNION ALL
 SELECT 'rule ' || rulename FROM pg_rewrite WHERE ev_class = %(oid)s::oid AND rulename <> '_RETURN'
 UNION ALL
 SELECT 'policy ' || polname FROM pg_policy WHERE polrelid = %(oid)s::oid
+UNION ALL
+SELECT 'foreign key ' || conname FROM pg_constraint
+WHERE contype = 'f' AND confrelid = %(oid)s::oid
+  AND (confdeltype IN ('c', 'n', 'd') OR confupdtype IN ('c', 'n', 'd'))
 """
 
 # A child of a foreign key would be lost with the row, and a user's own values too.
@@ -28,7 +32,8 @@ SELECT NOT EXISTS (SELECT FROM pg_constraint WHERE contype = 'f' AND confrelid =
 
 
 async def describe_watchers(connection: Connection, live: Table) -> str:
-    """Triggers, rules and policies on the table, as a sentence; empty where there are none."""
+    """Triggers, rules and policies on the table, and foreign keys that act when its rows go, as a
+    sentence; empty where there are none."""
     cursor = await connection.execute(_WATCHERS, {"oid": live.relation_oid, "ours": TRIGGER_PREFIX})
     watchers = ", ".join(row["watcher"] for row in await cursor.fetchall())
     return f"On the table: {watchers}." if watchers else ""

@@ -48,7 +48,7 @@ FROM (SELECT "#position",
                   ELSE nextval(sequence::regclass) END AS id
       FROM (SELECT "#position" FROM pg_temp.arriving WHERE "#id" IS NULL ORDER BY 1) AS waiting,
            pg_get_serial_sequence({name}, {id_name}) AS sequence,
-           (SELECT coalesce(max({id}), 0) AS highest FROM ONLY {table}) AS used) AS numbered
+           (SELECT greatest(max({id}), {above}) AS highest FROM ONLY {table}) AS used) AS numbered
 WHERE numbered."#position" = arriving."#position"
 """
 
@@ -210,10 +210,12 @@ async def _prepare(connection: Connection, table: sql.Identifier, plan: Plan) ->
     names = {"table": table, "id": sql.Identifier(ID_COLUMN)}
     await connection.execute(sql.SQL(_SEE_LEAVING).format(**names))
     if len(plan.arriving):
-        await raise_next_id(connection, table)
+        above = int(plan.returning_ids.max(initial=0))
+        await raise_next_id(connection, table, above=above)
         await connection.execute(
             sql.SQL(_NUMBER_ARRIVING).format(
                 **names,
+                above=sql.Literal(above),
                 name=sql.Literal(table.as_string(connection)),
                 id_name=sql.Literal(ID_COLUMN),
             )

@@ -32,10 +32,11 @@ from synctables.importer.apply.refresh import refresh
 from synctables.importer.apply.work import Record, Work
 from synctables.importer.model import TypedLayer
 
-__all__ = ["Applied", "Record", "Target", "apply", "coded_database_errors"]
+__all__ = ["Applied", "Record", "Target", "apply", "coded_database_errors", "coded_table_errors"]
 
 _CLASSES: tuple[tuple[tuple[type[psycopg.Error], ...], type[RunError]], ...] = (
     ((pg.TooManyColumns,), TooManyColumnsError),
+    ((pg.SequenceGeneratorLimitExceeded,), CannotChangeTableError),
     ((pg.ProgramLimitExceeded, pg.DataError), LoadError),
     ((pg.DiskFull, pg.OutOfMemory), DiskFullError),
     ((pg.LockNotAvailable, pg.DeadlockDetected, pg.SerializationFailure), LockedTableError),
@@ -93,10 +94,19 @@ async def apply(
         on_rows=on_rows,
         record=record,
     )
-    # The table is the user's too: the rest is what they did to it, above all their triggers,
-    # which can raise anything.
-    with coded_database_errors(), _otherwise(CannotChangeTableError, (psycopg.Error,)):
+    with coded_table_errors():
         return (await refresh(work),)
+
+
+@contextmanager
+def coded_table_errors() -> Iterator[None]:
+    """`coded_database_errors` for work on a table that is there.
+
+    It is the user's too: what has no code is what they did to it, above all their triggers, which
+    can raise anything.
+    """
+    with coded_database_errors(), _otherwise(CannotChangeTableError, (psycopg.Error,)):
+        yield
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from synctables.importer.apply.row_sets import Numbers
 from synctables.importer.apply.signatures import is_journal_full
 from synctables.importer.apply.staging import find_changes, stage
 from synctables.importer.apply.statements import Plan, Written, write_delta, write_replacing
+from synctables.importer.apply.verify import tally, verify_written
 from synctables.importer.apply.work import Judged, Work
 from synctables.importer.model import Column
 
@@ -25,12 +26,24 @@ async def delta(
 ) -> Applied:
     """Write what differs and what is remembered of it, in the caller's transaction.
 
-    Raises `EditedMeanwhileError` when a statement hits another number of rows than planned.
+    Raises `EditedMeanwhileError` when a statement hits another number of rows than planned, or the
+    table is not as it was written.
     """
     plan = await stage_plan(connection, work, judged)
     write = write_replacing if replaces_rows else write_delta
+    before = await tally(connection, judged.seen.live)
     written = await write(
         connection, judged.seen.live, work.columns, plan, census=judged.seen.census
+    )
+    replaced = written.rows.updated if replaces_rows else 0
+    await verify_written(
+        connection,
+        judged.seen.live,
+        work.columns,
+        before,
+        inserted=written.rows.inserted + replaced,
+        updated=written.rows.updated - replaced,
+        deleted=written.rows.deleted + replaced,
     )
     live = replace(judged.seen.live, row_count=work.layer.row_count)
     await update_table(connection, live)

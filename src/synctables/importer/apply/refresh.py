@@ -16,6 +16,7 @@ import numpy as np
 import structlog
 from psycopg import errors as pg
 
+from synctables.db.pool import renew_session
 from synctables.errors import CannotChangeTableError, LockedTableError
 from synctables.importer.apply.columns import (
     add_columns,
@@ -45,6 +46,7 @@ FEWEST_ROWS_TO_REWRITE = 20_000
 """Changed rows below which a delta is quick, whatever their share."""
 _MOST_ATTEMPTS_WHILE_EDITED = 3
 _MOST_REASONS_TOLD = 5
+_NO_REWRITE = "Other sessions keep the table locked, or keep changing it."
 
 log = structlog.get_logger(__name__)
 
@@ -68,7 +70,7 @@ async def refresh(work: Work) -> Applied:
             means = replace(means, in_full=True)
         except HinderedError as error:
             log.info("rewrite_hindered", reasons=error.reasons)
-            means = replace(means, may_rewrite=False)
+            means = replace(means, may_rewrite=False, hindrances=error.reasons)
         except EditedMeanwhileError as error:
             edited += 1
             log.info("table_edited_meanwhile", attempt=edited, reason=str(error))
@@ -83,7 +85,7 @@ async def refresh(work: Work) -> Applied:
 
 async def _attempt(work: Work, means: Means) -> Applied:
     async with (
-        work.pool.connection() as connection,
+        _session(work) as connection,
         connection.transaction(),
         judge(connection, work, in_full=means.in_full) as judged,
     ):
@@ -93,6 +95,16 @@ async def _attempt(work: Work, means: Means) -> Applied:
             return applied
         new_table = await number_rows(connection, work, judged)
     return await put_in_place(work, new_table)
+
+
+@asynccontextmanager
+async def _session(work: Work) -> AsyncIterator[Connection]:
+    """A connection on which code of users runs, which may leave settings behind."""
+    async with work.pool.connection() as connection:
+        try:
+            yield connection
+        finally:
+            await renew_session(connection)
 
 
 @asynccontextmanager
@@ -145,7 +157,7 @@ async def is_to_rewrite(connection: Connection, work: Work, judged: Judged, mean
     new_types = {c.name: c.type.value for c in work.columns if c.name in retyped}
     reasons = await hindrances(connection, live, new_types)
     if not means.may_rewrite and not reasons:
-        reasons = ["Other sessions keep the table locked, or keep changing it."]
+        reasons = list(means.hindrances) or [_NO_REWRITE]
     if retyped and reasons:
         types = describe_changes(work.columns, judged.seen.types)
         raise CannotChangeTableError(

@@ -18,6 +18,7 @@ from psycopg.rows import DictRow
 from psycopg_pool import AsyncConnectionPool
 
 from synctables.catalog.tables import Table
+from synctables.db.pool import renew_session
 from synctables.importer.apply.census import Census, own_xid
 from synctables.importer.apply.copying import OnRows, copy_rows
 from synctables.importer.apply.grants import read_rights, revocations
@@ -181,11 +182,13 @@ def _refuse_own_columns_without_binary_form(plan: Plan, columns: tuple[Column, .
 
 @asynccontextmanager
 async def _autocommit(pool: Pool) -> AsyncIterator[Connection]:
-    """A connection on which only explicit blocks are transactions, as several follow here."""
+    """A connection on which only explicit blocks are transactions, as several follow here.
+
+    Functions of users run on it, in indexes and constraints.
+    """
     async with pool.connection() as connection:
         await connection.set_autocommit(True)
         try:
             yield connection
         finally:
-            if not connection.closed:
-                await connection.set_autocommit(False)
+            await renew_session(connection)

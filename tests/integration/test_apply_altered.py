@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 
 from synctables.errors import CannotChangeTableError
@@ -241,3 +243,19 @@ async def test_what_hindered_a_new_type_is_said(applying: Applying, make_layer: 
 
     with pytest.raises(CannotChangeTableError, match=r'became text.*null value in column "mine"'):
         await applying.refresh(layer, before)
+
+
+@pytest.mark.parametrize(
+    ("index", "row", "said"),
+    [
+        ("((100 / size))", ("nothing", 0), "division by zero"),
+        ("(name)", (random.Random(1).randbytes(9_000).hex(), 1), "index row"),
+    ],
+)
+async def test_an_index_of_a_users_that_cannot_hold_a_row_is_not_the_files_fault(
+    applying: Applying, make_layer: MakeLayer, index: str, row: tuple[str, int], said: str
+) -> None:
+    before = await applying.create(make_layer(TYPES, OLD[1:]))
+    await applying.execute(f"CREATE INDEX mine ON alice.cities {index}")
+    with pytest.raises(CannotChangeTableError, match=said):
+        await applying.refresh(make_layer(TYPES, [*OLD[1:], row]), before)

@@ -106,7 +106,12 @@ def coded_table_errors() -> Iterator[None]:
     can raise anything.
     """
     with coded_database_errors(), _otherwise(CannotChangeTableError, (psycopg.Error,)):
-        yield
+        try:
+            yield
+        except (pg.DataError, pg.ProgramLimitExceeded) as error:
+            if _is_of_rows(error):
+                raise
+            raise CannotChangeTableError(_in_words(error)) from error
 
 
 @contextmanager
@@ -130,6 +135,15 @@ def _otherwise(coded: type[RunError], classes: tuple[type[psycopg.Error], ...]) 
             raise
         log.warning("table_not_changed", sqlstate=error.sqlstate, reason=_in_words(error))
         raise coded(_in_words(error)) from error
+
+
+def _is_of_rows(error: psycopg.Error) -> bool:
+    """Whether it is the rows that PostgreSQL refuses, as they are sent or as too wide for a page.
+
+    Else an index, a constraint or a trigger of a user's cannot do with them: ``100 / size`` with 0.
+    """
+    is_of_copy = (error.diag.context or "").startswith("COPY ")
+    return is_of_copy or _TOO_WIDE.search(str(error)) is not None
 
 
 def _code(error: psycopg.Error) -> type[RunError] | None:

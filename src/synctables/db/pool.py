@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
-from psycopg import AsyncConnection, OperationalError, errors
+from psycopg import AsyncConnection, Error, OperationalError, errors
+from psycopg.pq import TransactionStatus
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout, TooManyRequests
 
@@ -82,6 +83,35 @@ async def watch_client(connection: AsyncConnection[DictRow]) -> None:
             await connection.execute(
                 f"SET client_connection_check_interval = '{CLIENT_CHECK_INTERVAL}'"
             )
+
+
+@asynccontextmanager
+async def session_of_users(
+    pool: AsyncConnectionPool[AsyncConnection[DictRow]],
+) -> AsyncIterator[AsyncConnection[DictRow]]:
+    """A connection on which code of users runs, which may leave settings behind."""
+    async with pool.connection() as connection:
+        try:
+            yield connection
+        finally:
+            await _renew_session(connection)
+
+
+async def _renew_session(connection: AsyncConnection[DictRow]) -> None:
+    """Undo what users' code may have done to the session, before it goes back into its pool.
+
+    Triggers, and functions in constraints, run in the session of whoever writes, and SET outlives
+    the transaction: another search_path or timeout would be in force for everybody's next run.
+    """
+    if connection.info.transaction_status is not TransactionStatus.IDLE:
+        return  # the pool sees to it
+    with suppress(Error):
+        await connection.set_autocommit(True)
+        await connection.execute("DISCARD ALL")
+        await connection.set_autocommit(False)
+        await watch_client(connection)
+        return
+    await connection.close()
 
 
 def create_pool(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from synctables.datasources.base import Fetched, NotModified, OnBytes, SourceVersion
 from synctables.errors import RefusedError, RunError
-from synctables.importer.apply import coded_database_errors
+from synctables.importer.apply import coded_table_errors
 from synctables.importer.apply.foresee import Foreseen, foresee
 from synctables.importer.gate import refusals
 from synctables.importer.model import Stage
@@ -104,7 +104,7 @@ async def _look_ahead(
     order: Order, source: Source, workspace: Path, parts: Parts, during: Clock
 ) -> Foreseen:
     async with during(Stage.APPLY):
-        with scratch_beside(workspace) as scratch, coded_database_errors():
+        with scratch_beside(workspace) as scratch, coded_table_errors():
             return await foresee(
                 parts.pool,
                 source.typed.layers[0],

@@ -33,10 +33,11 @@ from synctables.importer.apply.refresh import refresh
 from synctables.importer.apply.work import Record, Work
 from synctables.importer.model import TypedLayer
 
-__all__ = ["Applied", "Record", "Target", "apply", "coded_database_errors"]
+__all__ = ["Applied", "Record", "Target", "apply", "coded_database_errors", "coded_table_errors"]
 
 _CLASSES: tuple[tuple[tuple[type[psycopg.Error], ...], type[RunError]], ...] = (
     ((pg.TooManyColumns,), TooManyColumnsError),
+    ((pg.SequenceGeneratorLimitExceeded,), CannotChangeTableError),
     ((pg.ProgramLimitExceeded, pg.DataError), LoadError),
     ((pg.DiskFull, pg.OutOfMemory), DiskFullError),
     ((pg.LockNotAvailable, pg.DeadlockDetected, pg.SerializationFailure), LockedTableError),
@@ -94,10 +95,24 @@ async def apply(
         on_rows=on_rows,
         record=record,
     )
-    # The table is the user's too: the rest is what they did to it, above all their triggers,
-    # which can raise anything.
-    with coded_database_errors(), _otherwise(CannotChangeTableError, (psycopg.Error,)):
+    with coded_table_errors():
         return (await refresh(work),)
+
+
+@contextmanager
+def coded_table_errors() -> Iterator[None]:
+    """`coded_database_errors` for work on a table that is there.
+
+    It is the user's too: what has no code is what they did to it, above all their triggers, which
+    can raise anything.
+    """
+    with coded_database_errors(), _otherwise(CannotChangeTableError, (psycopg.Error,)):
+        try:
+            yield
+        except (pg.DataError, pg.ProgramLimitExceeded) as error:
+            if _is_of_rows(error):
+                raise
+            raise CannotChangeTableError(_in_words(error)) from error
 
 
 @contextmanager
@@ -121,6 +136,15 @@ def _otherwise(coded: type[RunError], classes: tuple[type[psycopg.Error], ...]) 
             raise
         log.warning("table_not_changed", sqlstate=error.sqlstate, reason=in_words(error))
         raise coded(in_words(error)) from error
+
+
+def _is_of_rows(error: psycopg.Error) -> bool:
+    """Whether it is the rows that PostgreSQL refuses, as they are sent or as too wide for a page.
+
+    Else an index, a constraint or a trigger of a user's cannot do with them: ``100 / size`` with 0.
+    """
+    is_of_copy = (error.diag.context or "").startswith("COPY ")
+    return is_of_copy or _TOO_WIDE.search(str(error)) is not None
 
 
 def _code(error: psycopg.Error) -> type[RunError] | None:

@@ -26,7 +26,8 @@ async def delta(
 ) -> Applied:
     """Write what differs and what is remembered of it, in the caller's transaction.
 
-    Raises `EditedMeanwhileError` when a statement hits another number of rows than planned.
+    Raises `EditedMeanwhileError` when a statement hits another number of rows than planned, or the
+    table is not as it was written.
     """
     plan = await stage_plan(connection, work, judged)
     before = await read_counts(connection, judged.seen.live.relation_oid)

@@ -20,6 +20,7 @@ from synctables.importer.apply.row_sets import Numbers, RowSets
 from synctables.importer.apply.signatures import read_base, read_journal
 from synctables.importer.apply.state import Shape, TableState, read_shape, read_state
 from synctables.importer.apply.statements import EditedMeanwhileError
+from synctables.importer.apply.system_columns import check_system_columns
 from synctables.importer.apply.typed_rows import hashed_rows
 from synctables.importer.model import Column, TypedLayer
 
@@ -84,8 +85,10 @@ async def look(
     connection: Connection, live: Table, *, types: dict[str, str], for_update: bool = True
 ) -> Seen:
     """See what the table is like. The census comes first: what is edited later than it is not
-    known to the next run, which therefore finds it."""
+    known to the next run, which therefore finds it. Raises `CannotChangeTableError` where rows
+    cannot be told apart."""
     table = qualified(live.schema_name, live.name)
+    await check_system_columns(connection, table, live.relation_oid, types)
     state = await read_state(connection, live.id, for_update=for_update)
     census = await read_census(connection, table)
     shape = await read_shape(connection, live.relation_oid)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from synctables.catalog.tables import Table, update_table
+from synctables.errors import CannotChangeTableError
 from synctables.importer.apply.census import Census
 from synctables.importer.apply.columns import next_free_id
 from synctables.importer.apply.edits import clear_edits
@@ -17,6 +18,8 @@ from synctables.importer.apply.rewrite import rewrite
 from synctables.importer.apply.row_sets import Numbers
 from synctables.importer.apply.work import Judged, Work
 from synctables.importer.model import RowCounts
+
+_HIGHEST_ID = np.iinfo(np.int64).max
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,9 +42,12 @@ async def number_rows(connection: Connection, work: Work, judged: Judged) -> New
     ids = await asyncio.to_thread(judged.rows.matched_ids, row_count)
     ids[pairs.positions - 1] = pairs.ids
     is_new = ids == 0
+    new_count = int(is_new.sum())
     # Rows that somebody deleted come back under ids that nothing in the table has now.
     first = max(await next_free_id(connection, judged.seen.table), int(ids.max(initial=0)) + 1)
-    ids[is_new] = np.arange(first, first + int(is_new.sum()))
+    if first + new_count > _HIGHEST_ID:
+        raise CannotChangeTableError(f"No {new_count:,} ids are left above {first - 1}.")
+    ids[is_new] = np.arange(first, first + new_count)
     state = judged.seen.state
     return NewTable(
         live=judged.seen.live,

@@ -31,7 +31,7 @@ _MAKE_GONE = 'CREATE TEMPORARY TABLE gone ("#id" bigint PRIMARY KEY) ON COMMIT D
 # A key that stands twice on one side, or is NULL, tells no rows apart and pairs none.
 _PAIR_BY_KEY = """
 SELECT int8send(old."#id") || int8send(new."#position") AS packed
-FROM (SELECT {key}, min("#id") AS "#id"
+FROM (SELECT {key}, min(gone."#id") AS "#id"
       FROM pg_temp.gone JOIN ONLY {table} AS stored ON stored.{id} = gone."#id"
       GROUP BY {key} HAVING count(*) = 1) AS old
 JOIN (SELECT {key}, min("#position") AS "#position"

@@ -16,6 +16,7 @@ import numpy as np
 import structlog
 from psycopg import errors as pg
 
+from synctables.db.pool import session_of_users
 from synctables.errors import CannotChangeTableError, LockedTableError
 from synctables.importer.apply.columns import (
     add_columns,
@@ -46,6 +47,7 @@ FEWEST_ROWS_TO_REWRITE = 20_000
 """Changed rows below which a delta is quick, whatever their share."""
 _MOST_ATTEMPTS_WHILE_EDITED = 3
 _MOST_REASONS_TOLD = 5
+_NO_REWRITE = "Other sessions keep the table locked, or keep changing it."
 
 log = structlog.get_logger(__name__)
 
@@ -69,7 +71,7 @@ async def refresh(work: Work) -> Applied:
             means = replace(means, in_full=True)
         except HinderedError as error:
             log.info("rewrite_hindered", reasons=error.reasons)
-            means = replace(means, may_rewrite=False)
+            means = replace(means, may_rewrite=False, hindrances=error.reasons)
         except EditedMeanwhileError as error:
             edited += 1
             log.info("table_edited_meanwhile", attempt=edited, reason=str(error))
@@ -84,7 +86,7 @@ async def refresh(work: Work) -> Applied:
 
 async def _attempt(work: Work, means: Means) -> Applied:
     async with (
-        work.pool.connection() as connection,
+        session_of_users(work.pool) as connection,
         connection.transaction(),
         judge(connection, work, in_full=means.in_full) as judged,
     ):
@@ -146,7 +148,7 @@ async def is_to_rewrite(connection: Connection, work: Work, judged: Judged, mean
     new_types = {c.name: c.type.value for c in work.columns if c.name in retyped}
     reasons = await hindrances(connection, live, new_types)
     if not means.may_rewrite and not reasons:
-        reasons = ["Other sessions keep the table locked, or keep changing it."]
+        reasons = list(means.hindrances) or [_NO_REWRITE]
     if retyped and reasons:
         types = describe_changes(work.columns, judged.seen.types)
         raise CannotChangeTableError(

@@ -6,6 +6,7 @@ policies and copies of the views; all of it is undone. No lock on the table or i
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -60,11 +61,13 @@ class _Stage:
         self.connection = connection
         self.relation = plan.shape.relation.relation
         self.table = f"pg_temp.{sql.Identifier(plan.shape.relation.name).as_string()}"
+        # Not within a longer name: a trigger's function may be called alice.cities_changed.
+        self.pattern = re.compile(rf'(?<![\w$".]){re.escape(self.relation)}(?![\w$"])')
         self.reasons: list[str] = []
 
     def renamed(self, text: str) -> str:
         """The text about the temporary table; a mistake here is one in a prediction only."""
-        return text.replace(self.relation, self.table)
+        return self.pattern.sub(lambda _: self.table, text)
 
     async def play(self, statement: Statement, described: str) -> bool:
         try:

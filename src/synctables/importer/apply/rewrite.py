@@ -16,7 +16,7 @@ from psycopg.rows import DictRow
 from psycopg_pool import AsyncConnectionPool
 
 from synctables.catalog.tables import Table
-from synctables.db.pool import autocommit
+from synctables.db.pool import autocommit, session_of_users
 from synctables.importer.apply.census import Census, own_xid
 from synctables.importer.apply.columns import oid_of
 from synctables.importer.apply.copying import OnRows, copy_rows
@@ -60,7 +60,7 @@ async def rewrite(
     meanwhile, or a lock is not to be had; nothing is left then.
     """
     async with (
-        pool.connection() as connection,
+        session_of_users(pool) as connection,
         autocommit(connection),
         table_in_the_making(connection) as name,
     ):
@@ -164,7 +164,7 @@ async def _create(
 
 async def _index(pool: Pool, connection: Connection, plan: Plan, work: WorkName) -> None:
     """All indexes, then statistics: the first query after the swap is to be planned well."""
-    async with pool.connection() as second, autocommit(second):
+    async with session_of_users(pool) as second, autocommit(second):
         await build_indexes([connection, second], plan.indexes, work)
     await connection.execute(sql.SQL("ANALYZE {}").format(work.table))
 

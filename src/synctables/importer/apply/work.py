@@ -51,6 +51,8 @@ class Means:
     replaces_rows: bool = False
     """Delete and insert changed rows, so that unique values can change places between them."""
     may_rewrite: bool = True
+    hindrances: tuple[str, ...] = ()
+    """What hindered the rewrite that was tried."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -121,41 +121,41 @@ MEDDLING = {
     "other values": (
         "NEW.name := upper(NEW.name); RETURN NEW",
         TRIGGER.format("BEFORE INSERT OR UPDATE", "ROW"),
-        "changes the values",
+        "became others than were written",
     ),
     "another id": (
         "NEW.cartodb_id := NEW.cartodb_id + 1000; RETURN NEW",
         TRIGGER.format("BEFORE INSERT", "ROW"),
-        "changes the values",
+        "became others than were written",
     ),
     "a row more": (
         "INSERT INTO alice.cities (name) VALUES ('mine'); RETURN NULL",
         TRIGGER.format("AFTER UPDATE", "STATEMENT"),
-        "more, or fewer",
+        "Other rows were changed",
     ),
     "a row less": (
         "DELETE FROM alice.cities WHERE cartodb_id = 5; RETURN NULL",
         TRIGGER.format("AFTER UPDATE", "STATEMENT"),
-        "more, or fewer",
+        "Other rows were changed",
     ),
     "another row": (
         "IF pg_trigger_depth() = 1 THEN UPDATE alice.cities SET size = 7 WHERE cartodb_id = 5;"
         " END IF; RETURN NULL",
         TRIGGER.format("AFTER UPDATE", "STATEMENT"),
-        "more, or fewer",
+        "Other rows were changed",
     ),
     "another row at the end": (
         "IF pg_trigger_depth() = 1 THEN UPDATE alice.cities SET size = 7 WHERE cartodb_id = 5;"
         " END IF; RETURN NULL",
         "CREATE CONSTRAINT TRIGGER mine AFTER UPDATE ON alice.cities DEFERRABLE INITIALLY DEFERRED"
         " FOR EACH ROW EXECUTE FUNCTION alice.mine()",
-        "more, or fewer",
+        "Other rows were changed",
     ),
     "rows elsewhere": (
         "RETURN NULL",
         "CREATE RULE mine AS ON INSERT TO alice.cities"
         " DO INSTEAD INSERT INTO alice.others SELECT NEW.*",
-        "more, or fewer",
+        "Other rows were changed",
     ),
 }
 

@@ -112,7 +112,7 @@ def coded_table_errors() -> Iterator[None]:
         except (pg.DataError, pg.ProgramLimitExceeded) as error:
             if _is_of_rows(error):
                 raise
-            raise CannotChangeTableError(_in_words(error)) from error
+            raise CannotChangeTableError(in_words(error)) from error
 
 
 @contextmanager

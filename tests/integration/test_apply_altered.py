@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import random
+from typing import Any
 
 import pytest
 
-from synctables.errors import CannotChangeTableError
+from synctables.errors import CannotChangeTableError, LockedTableError
 from synctables.importer.apply import Target, coded_table_errors
 from synctables.importer.apply.foresee import Foreseen, foresee
 from synctables.importer.apply.model import Applied, Way
+from synctables.importer.apply.swap import swap
 from synctables.importer.model import ColumnType, TypedLayer
 from tests.support.applying import Applying
 from tests.support.layers import MakeLayer
@@ -259,3 +261,52 @@ async def test_an_index_of_a_users_that_cannot_hold_a_row_is_not_the_files_fault
     await applying.execute(f"CREATE INDEX mine ON alice.cities {index}")
     with pytest.raises(CannotChangeTableError, match=said):
         await applying.refresh(make_layer(TYPES, [*OLD[1:], row]), before)
+
+
+@pytest.mark.parametrize(
+    "meanwhile",
+    [
+        "ALTER TABLE alice.cities RENAME TO towns",
+        "ALTER TABLE alice.cities SET SCHEMA elsewhere",
+        "UPDATE alice.cities SET name = 'mine' WHERE cartodb_id = 3",
+        "COMMENT ON TABLE alice.cities IS 'mine'",
+    ],
+)
+async def test_what_passes_by_does_not_refuse_a_new_type(
+    applying: Applying, make_layer: MakeLayer, monkeypatch: pytest.MonkeyPatch, meanwhile: str
+) -> None:
+    before = await applying.create(make_layer(TYPES, OLD))
+    await applying.execute("CREATE SCHEMA elsewhere")
+    spoil(monkeypatch, applying, [meanwhile])
+    rows = [(name, f"{size} km") for name, size in OLD]
+    after = await applying.refresh(make_layer(AS_TEXT, rows), before)
+
+    assert after.way is Way.REWRITE
+    table = f"{after.table.schema_name}.{after.table.name}"
+    found = await applying.rows(f"SELECT name, size FROM {table}")
+    assert sorted(found) == sorted(rows)
+
+
+async def test_a_table_that_is_edited_all_the_time_is_tried_again_later(
+    applying: Applying, make_layer: MakeLayer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = await applying.create(make_layer(TYPES, OLD))
+    edit = "UPDATE alice.cities SET name = 'mine' WHERE cartodb_id = 3"
+    spoil(monkeypatch, applying, [edit] * 3)
+
+    with pytest.raises(LockedTableError, match=r'"size" became text.*Rows were edited'):
+        await applying.refresh(
+            make_layer(AS_TEXT, [(name, f"{size} km") for name, size in OLD]), before
+        )
+
+
+def spoil(monkeypatch: pytest.MonkeyPatch, applying: Applying, statements: list[str]) -> None:
+    """Have each swap, as long as there are any, happen after one of these statements."""
+    waiting = iter(statements)
+
+    async def after_others(*arguments: Any, **named: Any) -> Any:
+        if statement := next(waiting, None):
+            await applying.execute(statement)
+        return await swap(*arguments, **named)
+
+    monkeypatch.setattr("synctables.importer.apply.rewrite.swap", after_others)

@@ -6,17 +6,29 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import psycopg
+from psycopg import errors
 
 _SERVER_TROUBLE = ("08", "25P0", "53", "57", "58", "XX")
 """SQLSTATEs by which the server says that it has trouble itself; another way would have it too."""
+_PASSING = (
+    errors.LockNotAvailable,
+    errors.DeadlockDetected,
+    errors.UndefinedTable,
+    errors.InvalidSchemaName,
+)
+"""Of locks, and of tables that were renamed, moved or dropped since the plan was read."""
 
 
 class HinderedError(Exception):
-    """The table cannot be rewritten now; it is as it was. ``reasons`` are sentences for people."""
+    """The table cannot be rewritten now; it is as it was. ``reasons`` are sentences for people.
 
-    def __init__(self, reasons: Sequence[str]) -> None:
+    ``is_passing``: others were at the table meanwhile, and another try may find it quiet.
+    """
+
+    def __init__(self, reasons: Sequence[str], *, is_passing: bool = False) -> None:
         super().__init__(" ".join(reasons))
         self.reasons = tuple(reasons)
+        self.is_passing = is_passing
 
 
 @contextmanager
@@ -30,7 +42,8 @@ def hindered_by_database() -> Iterator[None]:
     except psycopg.Error as error:
         if error.sqlstate is None or error.sqlstate.startswith(_SERVER_TROUBLE):
             raise
-        raise HinderedError([in_words(error)]) from error
+        is_passing = isinstance(error, _PASSING)
+        raise HinderedError([in_words(error)], is_passing=is_passing) from error
 
 
 def in_words(error: psycopg.Error) -> str:

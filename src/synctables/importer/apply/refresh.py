@@ -17,7 +17,7 @@ import structlog
 from psycopg import errors as pg
 
 from synctables.db.pool import session_of_users
-from synctables.errors import CannotChangeTableError, LockedTableError
+from synctables.errors import CannotChangeTableError, LockedTableError, RunError
 from synctables.importer.apply.columns import (
     add_columns,
     additions,
@@ -47,7 +47,6 @@ FEWEST_ROWS_TO_REWRITE = 20_000
 """Changed rows below which a delta is quick, whatever their share."""
 _MOST_ATTEMPTS_WHILE_EDITED = 3
 _MOST_REASONS_TOLD = 5
-_NO_REWRITE = "Other sessions keep the table locked, or keep changing it."
 
 log = structlog.get_logger(__name__)
 
@@ -71,7 +70,7 @@ async def refresh(work: Work) -> Applied:
             means = replace(means, in_full=True)
         except HinderedError as error:
             log.info("rewrite_hindered", reasons=error.reasons)
-            means = replace(means, may_rewrite=False, hindrances=error.reasons)
+            means = means.after(error)
         except EditedMeanwhileError as error:
             edited += 1
             log.info("table_edited_meanwhile", attempt=edited, reason=str(error))
@@ -136,7 +135,11 @@ async def compare(
 
 
 async def is_to_rewrite(connection: Connection, work: Work, judged: Judged, means: Means) -> bool:
-    """Whether a new table is the way. A changed type needs one; else it must pay."""
+    """Whether a new table is the way. A changed type needs one; else it must pay.
+
+    Raises `CannotChangeTableError` where a type cannot change, `LockedTableError` where it could
+    if others left the table alone.
+    """
     live, found = judged.seen.live, judged.found
     retyped = judged.seen.retyped(work.columns)
     changed = len(found.coming) + len(found.gone) - len(judged.pairs.ids)
@@ -147,11 +150,13 @@ async def is_to_rewrite(connection: Connection, work: Work, judged: Judged, mean
         return False
     new_types = {c.name: c.type.value for c in work.columns if c.name in retyped}
     reasons = await hindrances(connection, live, new_types)
-    if not means.may_rewrite and not reasons:
-        reasons = list(means.hindrances) or [_NO_REWRITE]
+    refused: type[RunError] = CannotChangeTableError
+    if not reasons and means.hindered and not means.may_try_again:
+        reasons = list(means.hindered.reasons)
+        refused = LockedTableError if means.hindered.is_passing else refused
     if retyped and reasons:
         types = describe_changes(work.columns, judged.seen.types)
-        raise CannotChangeTableError(
+        raise refused(
             f"{'; '.join(types)}, which is not possible: {' '.join(reasons[:_MOST_REASONS_TOLD])}"
         )
     if reasons:

@@ -69,7 +69,7 @@ async def read_plan(connection: Connection, relation_oid: int) -> Plan:
     async with bare_names(connection):
         shape = await read_shape(connection, relation_oid)
         if shape is None:
-            raise HinderedError(["The table is gone."])
+            raise HinderedError(["The table is gone."], is_passing=True)
         dependents = await read_dependents(connection, relation_oid)
         reasons = await find_hindrances(connection, relation_oid, dependents)
         indexes = await read_indexes(connection, relation_oid)

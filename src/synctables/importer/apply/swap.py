@@ -89,7 +89,7 @@ async def swap(
         with hindered_by_database():
             await keep_readers_out(connection, plan)
             if await _marks(connection, live, plan) != marks:
-                raise HinderedError([_ALTERED])
+                raise HinderedError([_ALTERED], is_passing=True)
             await connection.execute(statements)
     await _validate(connection, plan)
     return new
@@ -124,10 +124,12 @@ async def _compare(
 ) -> None:
     """Table and rows must be what they were at the beginning."""
     if await read_plan(connection, live.relation_oid) != plan:
-        raise HinderedError([_ALTERED])
+        raise HinderedError([_ALTERED], is_passing=True)
     found = await read_census(connection, sql.SQL(plan.shape.relation.relation))
     if found != dict(census):
-        raise HinderedError(["Rows were edited while the new ones were being written."])
+        raise HinderedError(
+            ["Rows were edited while the new ones were being written."], is_passing=True
+        )
 
 
 async def _marks(connection: Connection, live: Table, plan: Plan) -> tuple[str, ...]:

@@ -47,7 +47,7 @@ async def keep_maintenance_out(connection: Connection, plan: Plan, relation_oid:
         sql.SQL("LOCK TABLE ONLY {} IN SHARE UPDATE EXCLUSIVE MODE").format(table)
     )
     if await oid_of(connection, sql.Identifier(*_names(plan))) != relation_oid:
-        raise HinderedError(["Another table has the table's name now."])
+        raise HinderedError(["Another table has the table's name now."], is_passing=True)
 
 
 async def keep_writers_out(connection: Connection, plan: Plan) -> None:
@@ -109,7 +109,7 @@ async def _lock(connection: Connection, statements: Sequence[Statement], reason:
             else:
                 return
         await asyncio.sleep(PAUSE_SECONDS)
-    raise HinderedError([reason])
+    raise HinderedError([reason], is_passing=True)
 
 
 async def _lock_at_once(

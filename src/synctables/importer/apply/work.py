@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from psycopg_pool import AsyncConnectionPool
@@ -12,6 +12,7 @@ from synctables.catalog.tables import Table
 from synctables.importer.apply.columns import contract_after
 from synctables.importer.apply.copying import OnRows
 from synctables.importer.apply.find import Found, Seen
+from synctables.importer.apply.hindered import HinderedError
 from synctables.importer.apply.model import Applied, Connection, PairedBy, Pairing, Target
 from synctables.importer.apply.pairing import Pairs
 from synctables.importer.apply.row_sets import RowSets
@@ -19,6 +20,9 @@ from synctables.importer.model import Column, TypedLayer
 
 Record = Callable[[Connection, tuple[Applied, ...]], Awaitable[None]]
 """Records the run's outcome in the transaction that makes it true; the fence comes last."""
+
+_MOST_REWRITES = 3
+"""So often a new table is made for a new type, where others spoil it each time."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,8 +55,21 @@ class Means:
     replaces_rows: bool = False
     """Delete and insert changed rows, so that unique values can change places between them."""
     may_rewrite: bool = True
-    hindrances: tuple[str, ...] = ()
-    """What hindered the rewrite that was tried."""
+    hindered: HinderedError | None = None
+    """What hindered the rewrite that was tried last."""
+    hindered_count: int = 0
+
+    @property
+    def may_try_again(self) -> bool:
+        """Whether a rewrite that has to be may be tried, after those that were hindered."""
+        if self.hindered is None:
+            return self.may_rewrite
+        return self.hindered.is_passing and self.hindered_count < _MOST_REWRITES
+
+    def after(self, error: HinderedError) -> Means:
+        """The means of the next attempt: a delta, unless there is no way but a new table."""
+        count = self.hindered_count + 1
+        return replace(self, may_rewrite=False, hindered=error, hindered_count=count)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,6 +11,7 @@ from synctables.errors import CannotChangeTableError, LockedTableError
 from synctables.importer.apply import Target, coded_table_errors
 from synctables.importer.apply.foresee import Foreseen, foresee
 from synctables.importer.apply.model import Applied, Way
+from synctables.importer.apply.statements import write_delta
 from synctables.importer.apply.swap import swap
 from synctables.importer.model import ColumnType, TypedLayer
 from tests.support.applying import Applying
@@ -310,3 +311,17 @@ def spoil(monkeypatch: pytest.MonkeyPatch, applying: Applying, statements: list[
         return await swap(*arguments, **named)
 
     monkeypatch.setattr("synctables.importer.apply.rewrite.swap", after_others)
+
+
+async def test_a_delta_that_somebody_keeps_spoiling_is_tried_again_later(
+    applying: Applying, make_layer: MakeLayer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = await applying.create(make_layer(TYPES, OLD))
+
+    async def after_others(*arguments: Any, **named: Any) -> Any:
+        await applying.execute("UPDATE alice.cities SET size = -1 WHERE cartodb_id = 1")
+        return await write_delta(*arguments, **named)
+
+    monkeypatch.setattr("synctables.importer.apply.delta.write_delta", after_others)
+    with pytest.raises(LockedTableError, match="keeps editing"):
+        await applying.refresh(make_layer(TYPES, [("city 0", 7), *OLD[1:]]), before)

@@ -163,3 +163,17 @@ async def test_what_a_rebuild_in_vain_leaves_is_removed_by_the_next(pool: Any) -
         await publish(connection, refreshed=(table,))
     assert await index_bytes(pool) < swollen / 2
     assert await rows(pool, count) == [(2,)]
+
+
+async def test_an_index_that_is_dropped_at_that_moment_is_passed_over(pool: Any) -> None:
+    table = await make_table(pool, 10)
+    async with pool.connection() as connection:
+        await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        await connection.execute("SELECT FROM tables")
+        await run(pool, "DROP INDEX alice.cities_size_idx")
+
+        assert await tend_indexes(connection, table) == []
+
+    assert await rows(
+        pool, "SELECT relname::text FROM index_sizes JOIN pg_class ON pg_class.oid = index_oid"
+    ) == [("cities_pkey",)]

@@ -20,13 +20,16 @@ SMALLEST_BYTES = 1 << 20
 LOCK_TIMEOUT = "10s"
 """A build that runs beside others waits for them, whatever they do; not for longer than this."""
 
+# An index that was dropped since the statement began is in the catalog still, and has no size.
 _SIZES = """
 SELECT index.indexrelid::bigint AS oid, namespace.nspname AS schema_name, class.relname AS name,
-       pg_relation_size(index.indexrelid) AS bytes
+       bytes
 FROM pg_index AS index
 JOIN pg_class AS class ON class.oid = index.indexrelid
 JOIN pg_namespace AS namespace ON namespace.oid = class.relnamespace
-WHERE index.indrelid = %(relation_oid)s::oid AND index.indisvalid AND NOT index.indisexclusion
+CROSS JOIN LATERAL pg_relation_size(index.indexrelid) AS bytes
+WHERE bytes IS NOT NULL
+  AND index.indrelid = %(relation_oid)s::oid AND index.indisvalid AND NOT index.indisexclusion
 """
 
 _REMEMBER = """

@@ -14,9 +14,10 @@ _PASSING = (
     errors.LockNotAvailable,
     errors.DeadlockDetected,
     errors.UndefinedTable,
+    errors.UndefinedColumn,
     errors.InvalidSchemaName,
 )
-"""Of locks, and of tables that were renamed, moved or dropped since the plan was read."""
+"""Of locks, and of names that were changed or dropped since the plan was read."""
 
 
 class HinderedError(Exception):

@@ -75,7 +75,7 @@ async def refresh(work: Work) -> Applied:
             edited += 1
             log.info("table_edited_meanwhile", attempt=edited, reason=str(error))
             if edited == _MOST_ATTEMPTS_WHILE_EDITED:
-                raise CannotChangeTableError(await _in_the_way(work, error)) from error
+                raise await _refusal(work, error) from error
             means = replace(means, in_full=edited > 1)
         except pg.UniqueViolation:
             if means.replaces_rows or not await _may_replace_rows(work):
@@ -223,7 +223,10 @@ async def _may_replace_rows(work: Work) -> bool:
         return await may_replace_rows(connection, work.live, work.columns)
 
 
-async def _in_the_way(work: Work, error: EditedMeanwhileError) -> str:
+async def _refusal(work: Work, error: EditedMeanwhileError) -> RunError:
+    """What stands on the table will be there next time too; somebody who edits it will not."""
     async with work.pool.connection() as connection:
         watchers = await describe_watchers(connection, work.live)
-    return f"{error} {watchers or 'Another session keeps editing the table.'}"
+    if watchers:
+        return CannotChangeTableError(f"{error} {watchers}")
+    return LockedTableError(f"{error} Another session keeps editing the table.")

@@ -15,7 +15,7 @@ from synctables.importer.apply.remember import remember_all, remember_changes, r
 from synctables.importer.apply.row_sets import Numbers
 from synctables.importer.apply.signatures import is_journal_full
 from synctables.importer.apply.staging import find_changes, stage
-from synctables.importer.apply.statements import Plan, Written, write_delta, write_replacing
+from synctables.importer.apply.statements import DeltaPlan, Written, write_delta, write_replacing
 from synctables.importer.apply.verify import read_counts, verify
 from synctables.importer.apply.work import Judged, Work
 from synctables.importer.model import Column
@@ -67,7 +67,7 @@ async def stage_plan(
     judged: Judged,
     *,
     compared: tuple[Column, ...] | None = None,
-) -> Plan:
+) -> DeltaPlan:
     """Send the rows that are needed, and find what differs between those that are paired.
 
     ``compared``: the columns to compare them by, instead of all. Nothing but temporary tables is
@@ -81,7 +81,7 @@ async def stage_plan(
     await stage(connection, work.layer, needed, work.columns, on_rows=work.on_rows)
     columns = work.columns if compared is None else compared
     await find_changes(connection, judged.seen.table, columns, ids, positions)
-    return Plan(
+    return DeltaPlan(
         leaving=np.setdiff1d(np.concatenate([found.gone, found.strays]), pairs.ids),
         arriving=arriving,
         returning_ids=found.returning.ids,

@@ -13,7 +13,7 @@ from synctables.importer.apply.model import Connection
 from synctables.importer.apply.row_sets import Numbers
 from synctables.importer.apply.samples import read_rows
 from synctables.importer.apply.staging import STAGED_ROWS, all_names, stage
-from synctables.importer.apply.statements import Plan
+from synctables.importer.apply.statements import DeltaPlan
 from synctables.importer.apply.typed_rows import POSITION
 from synctables.importer.apply.work import Judged, Work
 from synctables.importer.model import ID_COLUMN, Column, TypedLayer
@@ -50,7 +50,12 @@ class Examples:
 
 
 async def choose(
-    connection: Connection, work: Work, judged: Judged, plan: Plan, *, compared: tuple[Column, ...]
+    connection: Connection,
+    work: Work,
+    judged: Judged,
+    plan: DeltaPlan,
+    *,
+    compared: tuple[Column, ...],
 ) -> tuple[dict[int, Values], Examples]:
     """The first rows of the file, and rows of each kind. ``changes`` are those of the plan; its
     ``staged_rows`` are replaced by the rows that are shown."""
@@ -105,11 +110,11 @@ async def _updated(
     return tuple(changes)
 
 
-def _inserted(plan: Plan) -> Numbers:
+def _inserted(plan: DeltaPlan) -> Numbers:
     return np.sort(np.concatenate([plan.arriving, plan.returning_positions]))[:EXAMPLES]
 
 
-def _unchanged(plan: Plan, judged: Judged) -> Numbers:
+def _unchanged(plan: DeltaPlan, judged: Judged) -> Numbers:
     """The first rows that nothing is done with."""
     touched = np.unique(
         np.concatenate(

@@ -18,7 +18,7 @@ from synctables.importer.apply.model import Connection
 from synctables.importer.apply.pairing import Pairs
 from synctables.importer.apply.row_sets import Numbers, RowSets
 from synctables.importer.apply.signatures import read_base, read_journal
-from synctables.importer.apply.state import Shape, TableState, read_shape, read_state
+from synctables.importer.apply.state import StoredShape, TableState, read_state, read_stored_shape
 from synctables.importer.apply.statements import EditedMeanwhileError
 from synctables.importer.apply.system_columns import check_system_columns
 from synctables.importer.apply.typed_rows import hashed_rows
@@ -33,7 +33,7 @@ class Seen:
     """The table as this transaction found it."""
 
     live: Table
-    shape: Shape
+    shape: StoredShape
     state: TableState | None
     census: Census
     types: dict[str, str]
@@ -91,7 +91,7 @@ async def look(
     await check_system_columns(connection, table, live.relation_oid, types)
     state = await read_state(connection, live.id, for_update=for_update)
     census = await read_census(connection, table)
-    shape = await read_shape(connection, live.relation_oid)
+    shape = await read_stored_shape(connection, live.relation_oid)
     return Seen(live=live, shape=shape, state=state, census=census, types=types)
 
 

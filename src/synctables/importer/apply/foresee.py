@@ -40,7 +40,7 @@ from synctables.importer.apply.find import Seen, look
 from synctables.importer.apply.model import Applied, Connection, Pairing, Target, Way
 from synctables.importer.apply.new_table import count_rows
 from synctables.importer.apply.refresh import InFullError, compare, is_to_rewrite
-from synctables.importer.apply.statements import Plan
+from synctables.importer.apply.statements import DeltaPlan
 from synctables.importer.apply.work import Judged, Means, Work
 from synctables.importer.model import RowCounts, TypedLayer
 
@@ -214,7 +214,7 @@ async def _way(
     return Way.REWRITE if is_rewrite else Way.DELTA, None
 
 
-async def _count_delta(connection: Connection, plan: Plan) -> RowCounts:
+async def _count_delta(connection: Connection, plan: DeltaPlan) -> RowCounts:
     """The counts that `write_delta` would give."""
     row = await (await connection.execute(_COUNT_CHANGED)).fetchone()
     assert row is not None  # noqa: S101 - an aggregate has exactly one row

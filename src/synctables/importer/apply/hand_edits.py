@@ -12,7 +12,7 @@ from synctables.importer.apply.census import Census, read_census
 from synctables.importer.apply.columns import be_patient, qualified
 from synctables.importer.apply.model import Connection
 from synctables.importer.apply.row_sets import Numbers, RowSets
-from synctables.importer.apply.state import read_shape, read_state
+from synctables.importer.apply.state import read_state, read_stored_shape
 from synctables.importer.apply.transfer import fetch_packed
 from synctables.importer.model import ID_COLUMN
 
@@ -62,7 +62,7 @@ async def is_edited(connection: Connection, live: Table) -> bool:
     if state is None:
         return True
     census = await read_census(connection, qualified(live.schema_name, live.name))
-    shape = await read_shape(connection, live.relation_oid)
+    shape = await read_stored_shape(connection, live.relation_oid)
     return census != state.census or not state.still_describes(live.relation_oid, shape)
 
 

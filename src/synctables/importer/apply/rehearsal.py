@@ -17,7 +17,7 @@ from synctables.importer.apply.dependents import View
 from synctables.importer.apply.hindered import in_words
 from synctables.importer.apply.indexes import constraint_action, index_statement
 from synctables.importer.apply.model import Connection
-from synctables.importer.apply.rewrite_plan import Plan
+from synctables.importer.apply.rewrite_plan import RewritePlan
 from synctables.importer.apply.table_shape import column_definition
 
 _CHANGED_COLUMNS = """
@@ -32,7 +32,7 @@ ORDER BY old.attnum
 
 
 async def rehearse(
-    connection: Connection, plan: Plan, changed_types: Mapping[str, str]
+    connection: Connection, plan: RewritePlan, changed_types: Mapping[str, str]
 ) -> list[str]:
     """What would not accept the new types, as sentences. The caller rolls back."""
     stage = _Stage(connection, plan)
@@ -57,7 +57,7 @@ async def rehearse(
 class _Stage:
     """Plays one statement after the other, and notes down those that fail."""
 
-    def __init__(self, connection: Connection, plan: Plan) -> None:
+    def __init__(self, connection: Connection, plan: RewritePlan) -> None:
         self.connection = connection
         self.relation = plan.shape.relation.relation
         self.table = f"pg_temp.{sql.Identifier(plan.shape.relation.name).as_string()}"
@@ -93,7 +93,7 @@ class _Stage:
             self.reasons.append(f"{described} would get another type in {names}.")
 
 
-def _table(plan: Plan, changed_types: Mapping[str, str]) -> Statement:
+def _table(plan: RewritePlan, changed_types: Mapping[str, str]) -> Statement:
     columns = [
         replace(
             column,

@@ -14,7 +14,7 @@ from synctables.importer.apply.census import Census
 from synctables.importer.apply.model import Connection
 from synctables.importer.apply.row_sets import Numbers
 from synctables.importer.apply.signatures import ENTRY, SIGNATURE, append, gone_entries, write_base
-from synctables.importer.apply.state import Shape, TableState, read_shape, write_state
+from synctables.importer.apply.state import StoredShape, TableState, read_stored_shape, write_state
 from synctables.importer.apply.typed_rows import hashed_rows, hashes_at
 from synctables.importer.model import SYSTEM_COLUMNS, Column, TypedLayer
 
@@ -33,14 +33,14 @@ async def remember_state(
 
     ``columns`` are ours, also those that are no longer in the file.
     """
-    shape = await read_shape(connection, table.relation_oid)
+    shape = await read_stored_shape(connection, table.relation_oid)
     ours = {*SYSTEM_COLUMNS, *(column.name for column in columns)}
     await write_state(
         connection,
         table.id,
         TableState(
             relation_oid=table.relation_oid,
-            shape=Shape(
+            shape=StoredShape(
                 filenode=shape.filenode,
                 columns={name: c for name, c in shape.columns.items() if name in ours},
             ),

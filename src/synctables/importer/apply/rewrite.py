@@ -26,7 +26,7 @@ from synctables.importer.apply.indexes import build_indexes
 from synctables.importer.apply.model import Connection
 from synctables.importer.apply.own_values import fetch_own_values
 from synctables.importer.apply.rehearsal import rehearse
-from synctables.importer.apply.rewrite_plan import Plan, bare_names, read_plan
+from synctables.importer.apply.rewrite_plan import RewritePlan, bare_names, read_plan
 from synctables.importer.apply.swap import Finish, refuse_lost_parents, swap
 from synctables.importer.apply.table_shape import columns_after, create_statements
 from synctables.importer.apply.work_schema import WorkName, table_in_the_making
@@ -108,7 +108,7 @@ async def hindrances(
 async def _fill(
     connection: Connection,
     layer: TypedLayer,
-    plan: Plan,
+    plan: RewritePlan,
     work: WorkName,
     *,
     columns: tuple[Column, ...],
@@ -149,7 +149,7 @@ async def _fill(
 
 
 async def _create(
-    connection: Connection, plan: Plan, work: WorkName, columns: tuple[Column, ...]
+    connection: Connection, plan: RewritePlan, work: WorkName, columns: tuple[Column, ...]
 ) -> None:
     """The empty table, without the rights that default privileges gave it."""
     await connection.execute("SET LOCAL default_tablespace = ''")
@@ -162,14 +162,14 @@ async def _create(
         await connection.execute(sql.SQL(revocation))
 
 
-async def _index(pool: Pool, connection: Connection, plan: Plan, work: WorkName) -> None:
+async def _index(pool: Pool, connection: Connection, plan: RewritePlan, work: WorkName) -> None:
     """All indexes, then statistics: the first query after the swap is to be planned well."""
     async with session_of_users(pool) as second, autocommit(second):
         await build_indexes([connection, second], plan.indexes, work)
     await connection.execute(sql.SQL("ANALYZE {}").format(work.table))
 
 
-def _refuse_own_columns_without_binary_form(plan: Plan, columns: tuple[Column, ...]) -> None:
+def _refuse_own_columns_without_binary_form(plan: RewritePlan, columns: tuple[Column, ...]) -> None:
     reasons = [
         f'Column "{column.name}" has the type {column.type}, which has no binary form.'
         for column in plan.shape.own_columns(columns)

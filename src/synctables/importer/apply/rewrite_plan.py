@@ -38,7 +38,7 @@ FROM {source}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class RewritePlan:
     """What the live table is and has; all statements are by the table's own name."""
 
     shape: Shape
@@ -61,7 +61,7 @@ async def bare_names(connection: Connection) -> AsyncIterator[None]:
     await connection.execute("SELECT set_config('search_path', %s, true)", [row["path"]])
 
 
-async def read_plan(connection: Connection, relation_oid: int) -> Plan:
+async def read_plan(connection: Connection, relation_oid: int) -> RewritePlan:
     """The plan of the table as it is now, inside a transaction.
 
     Raises `HinderedError` when something on the table cannot be carried.
@@ -80,7 +80,7 @@ async def read_plan(connection: Connection, relation_oid: int) -> Plan:
         ]
         if reasons:
             raise HinderedError(reasons)
-        return Plan(
+        return RewritePlan(
             shape=shape,
             indexes=indexes,
             checks=await read_checks(connection, relation_oid),
@@ -91,7 +91,9 @@ async def read_plan(connection: Connection, relation_oid: int) -> Plan:
         )
 
 
-def swap_statements(plan: Plan, work: WorkName, *, ids: NDArray[np.int64]) -> list[Statement]:
+def swap_statements(
+    plan: RewritePlan, work: WorkName, *, ids: NDArray[np.int64]
+) -> list[Statement]:
     """Everything between the last lock and COMMIT, in its order.
 
     The new table is in the live one's schema by then, under its provisional name. The old one is
@@ -119,7 +121,7 @@ def swap_statements(plan: Plan, work: WorkName, *, ids: NDArray[np.int64]) -> li
     ]
 
 
-def validations(plan: Plan) -> list[Statement]:
+def validations(plan: RewritePlan) -> list[Statement]:
     """What is left to say of the foreign keys after COMMIT, each in its own transaction."""
     return [
         sql.SQL("ALTER TABLE {} VALIDATE CONSTRAINT {}").format(
@@ -136,7 +138,7 @@ def _unhook(key: ForeignKey) -> Statement:
     )
 
 
-def _hook(plan: Plan) -> list[Statement]:
+def _hook(plan: RewritePlan) -> list[Statement]:
     """Foreign keys to the table, from others and itself; their rows were compared before."""
     statements: list[Statement] = []
     for key in plan.dependents.foreign_keys:
@@ -169,7 +171,7 @@ def _repoint(view: View) -> Statement:
     )
 
 
-def _hand_over_sequences(plan: Plan, new: sql.Identifier) -> list[Statement]:
+def _hand_over_sequences(plan: RewritePlan, new: sql.Identifier) -> list[Statement]:
     """A serial column's sequence outlives the old table: defaults elsewhere may count on it."""
     return [
         sql.SQL("ALTER SEQUENCE {} OWNED BY {}.{}").format(
@@ -180,7 +182,7 @@ def _hand_over_sequences(plan: Plan, new: sql.Identifier) -> list[Statement]:
     ]
 
 
-def _set_sequences(plan: Plan, work: WorkName, *, highest: int) -> list[Statement]:
+def _set_sequences(plan: RewritePlan, work: WorkName, *, highest: int) -> list[Statement]:
     """Identity columns count on from where they were; new ids come above all that are in use."""
     names = sequence_names(plan.shape, work)
     statements: list[Statement] = []
@@ -202,11 +204,11 @@ def _set_sequences(plan: Plan, work: WorkName, *, highest: int) -> list[Statemen
     return statements
 
 
-def _schema(plan: Plan) -> str:
+def _schema(plan: RewritePlan) -> str:
     return sql.Identifier(plan.shape.relation.schema_name).as_string()
 
 
-def _rename_sequences(plan: Plan, work: WorkName) -> list[Statement]:
+def _rename_sequences(plan: RewritePlan, work: WorkName) -> list[Statement]:
     names = sequence_names(plan.shape, work)
     return [
         sql.SQL("ALTER SEQUENCE {} RENAME TO {}").format(

@@ -41,7 +41,7 @@ ON CONFLICT (table_id) DO UPDATE SET
 
 
 @dataclass(frozen=True, kw_only=True)
-class ColumnShape:
+class StoredColumn:
     """A column as PostgreSQL numbers and types it."""
 
     number: int
@@ -50,11 +50,11 @@ class ColumnShape:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Shape:
+class StoredShape:
     """A relation as it is stored: its file, and its columns by name."""
 
     filenode: int
-    columns: dict[str, ColumnShape]
+    columns: dict[str, StoredColumn]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +62,7 @@ class TableState:
     """The table as a run left it. ``shape`` has the columns that are ours, and no other."""
 
     relation_oid: int
-    shape: Shape
+    shape: StoredShape
     signature_tag: str
     row_count: int
     census: Census
@@ -71,7 +71,7 @@ class TableState:
     key_column: str | None
     unique_columns: tuple[str, ...]
 
-    def still_describes(self, relation_oid: int, now: Shape) -> bool:
+    def still_describes(self, relation_oid: int, now: StoredShape) -> bool:
         """Whether rows and our columns are still those that the signatures were made of."""
         return (
             self.relation_oid == relation_oid
@@ -80,12 +80,12 @@ class TableState:
         )
 
 
-async def read_shape(connection: Connection, relation_oid: int) -> Shape:
+async def read_stored_shape(connection: Connection, relation_oid: int) -> StoredShape:
     """The relation as it is now."""
     cursor = await connection.execute(_SHAPE, {"oid": relation_oid})
     row = await cursor.fetchone()
     assert row is not None  # noqa: S101 - an aggregate has exactly one row
-    return Shape(filenode=row["filenode"], columns=_columns(row["columns"] or {}))
+    return StoredShape(filenode=row["filenode"], columns=_columns(row["columns"] or {}))
 
 
 async def read_state(
@@ -98,7 +98,7 @@ async def read_state(
         return None
     return TableState(
         relation_oid=row["relation_oid"],
-        shape=Shape(filenode=row["filenode"], columns=_columns(row["columns"])),
+        shape=StoredShape(filenode=row["filenode"], columns=_columns(row["columns"])),
         signature_tag=row["signature_tag"],
         row_count=row["row_count"],
         census=dict(zip(row["census_xids"], row["census_rows"], strict=True)),
@@ -128,8 +128,8 @@ async def write_state(connection: Connection, table_id: UUID, state: TableState)
     )
 
 
-def _columns(stored: dict[str, dict[str, int]]) -> dict[str, ColumnShape]:
-    return {name: ColumnShape(**values) for name, values in stored.items()}
+def _columns(stored: dict[str, dict[str, int]]) -> dict[str, StoredColumn]:
+    return {name: StoredColumn(**values) for name, values in stored.items()}
 
 
 async def remember_columns(connection: Connection, table: Table, names: list[str]) -> None:
@@ -138,7 +138,7 @@ async def remember_columns(connection: Connection, table: Table, names: list[str
     One that was ours before, and that somebody dropped, stays remembered as it was: it has another
     number now and no values, so that the table is compared in full.
     """
-    shape = await read_shape(connection, table.relation_oid)
+    shape = await read_stored_shape(connection, table.relation_oid)
     added = {name: asdict(shape.columns[name]) for name in names}
     await connection.execute(
         "UPDATE table_states SET columns = %s || columns WHERE table_id = %s",

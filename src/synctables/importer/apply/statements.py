@@ -103,7 +103,7 @@ class EditedMeanwhileError(Exception):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class DeltaPlan:
     """What is to become of the rows that differ. ``changes`` and ``staged_rows`` are filled."""
 
     leaving: Numbers
@@ -128,7 +128,12 @@ class Written:
 
 
 async def write_delta(
-    connection: Connection, live: Table, columns: tuple[Column, ...], plan: Plan, *, census: Census
+    connection: Connection,
+    live: Table,
+    columns: tuple[Column, ...],
+    plan: DeltaPlan,
+    *,
+    census: Census,
 ) -> Written:
     """Carry the plan out: DELETE, UPDATE, INSERT, in this order, so that unique values may change
     places between rows that go and rows that come. ``census`` is the table's before it.
@@ -159,7 +164,12 @@ async def write_delta(
 
 
 async def write_replacing(
-    connection: Connection, live: Table, columns: tuple[Column, ...], plan: Plan, *, census: Census
+    connection: Connection,
+    live: Table,
+    columns: tuple[Column, ...],
+    plan: DeltaPlan,
+    *,
+    census: Census,
 ) -> Written:
     """As `write_delta`, but changed rows are deleted and inserted again under the same ids.
 
@@ -189,7 +199,7 @@ async def write_replacing(
     )
 
 
-async def _prepare(connection: Connection, table: sql.Identifier, plan: Plan) -> None:
+async def _prepare(connection: Connection, table: sql.Identifier, plan: DeltaPlan) -> None:
     """The temporary tables ``leaving`` and ``arriving``, every row of them with its number."""
     await connection.execute(_MAKE_LEAVING)
     await connection.execute(_MAKE_ARRIVING)
@@ -259,7 +269,7 @@ async def _insert(
     connection: Connection,
     table: sql.Identifier,
     columns: tuple[Column, ...],
-    plan: Plan,
+    plan: DeltaPlan,
     *,
     more: int = 0,
 ) -> np.ndarray[tuple[int], np.dtype[np.void]]:

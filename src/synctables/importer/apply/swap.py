@@ -24,7 +24,7 @@ from synctables.importer.apply.hindered import HinderedError, hindered_by_databa
 from synctables.importer.apply.marks import read_marks
 from synctables.importer.apply.model import Connection
 from synctables.importer.apply.rewrite_plan import (
-    Plan,
+    RewritePlan,
     read_plan,
     swap_statements,
     validations,
@@ -55,7 +55,7 @@ log = structlog.get_logger(__name__)
 async def swap(
     connection: Connection,
     live: Table,
-    plan: Plan,
+    plan: RewritePlan,
     work: WorkName,
     *,
     ids: NDArray[np.int64],
@@ -95,7 +95,7 @@ async def swap(
     return new
 
 
-async def refuse_lost_parents(connection: Connection, plan: Plan, work: WorkName) -> None:
+async def refuse_lost_parents(connection: Connection, plan: RewritePlan, work: WorkName) -> None:
     """Raise `HinderedError` where rows of others point at rows that the new table lacks."""
     for key in plan.dependents.foreign_keys:
         if key.is_to_here and await _is_parent_lost(connection, plan, key, work):
@@ -105,7 +105,7 @@ async def refuse_lost_parents(connection: Connection, plan: Plan, work: WorkName
 
 
 async def _is_parent_lost(
-    connection: Connection, plan: Plan, key: ForeignKey, work: WorkName
+    connection: Connection, plan: RewritePlan, key: ForeignKey, work: WorkName
 ) -> bool:
     live = sql.SQL(plan.shape.relation.relation)
     statement = sql.SQL(_LOST_PARENT).format(
@@ -120,7 +120,7 @@ async def _is_parent_lost(
 
 
 async def _compare(
-    connection: Connection, live: Table, plan: Plan, *, census: Mapping[int, int]
+    connection: Connection, live: Table, plan: RewritePlan, *, census: Mapping[int, int]
 ) -> None:
     """Table and rows must be what they were at the beginning."""
     if await read_plan(connection, live.relation_oid) != plan:
@@ -132,13 +132,13 @@ async def _compare(
         )
 
 
-async def _marks(connection: Connection, live: Table, plan: Plan) -> tuple[str, ...]:
+async def _marks(connection: Connection, live: Table, plan: RewritePlan) -> tuple[str, ...]:
     others = [view.oid for view in plan.dependents.views]
     others += [sequence.oid for sequence in plan.shape.sequences]
     return await read_marks(connection, live.relation_oid, others=others)
 
 
-async def _move(connection: Connection, plan: Plan, work: WorkName) -> int:
+async def _move(connection: Connection, plan: RewritePlan, work: WorkName) -> int:
     """Into the live table's schema, to its owner, with its keys to other tables."""
     relation = plan.shape.relation
     await be_patient(connection)
@@ -161,7 +161,7 @@ async def _move(connection: Connection, plan: Plan, work: WorkName) -> int:
     return await oid_of(connection, new)
 
 
-async def _validate(connection: Connection, plan: Plan) -> None:
+async def _validate(connection: Connection, plan: RewritePlan) -> None:
     """Foreign keys hold since COMMIT; this only takes the mark NOT VALID from them."""
     for statement in validations(plan):
         try:

@@ -17,7 +17,7 @@ from synctables.importer.apply.columns import Statement, oid_of
 from synctables.importer.apply.dependents import Dependents
 from synctables.importer.apply.hindered import HinderedError
 from synctables.importer.apply.model import Connection
-from synctables.importer.apply.rewrite_plan import Plan
+from synctables.importer.apply.rewrite_plan import RewritePlan
 
 WAIT_SECONDS = 0.08
 """How long readers may queue up behind one attempt, all its locks together."""
@@ -39,7 +39,9 @@ WHERE NOT granted
 """
 
 
-async def keep_maintenance_out(connection: Connection, plan: Plan, relation_oid: int) -> None:
+async def keep_maintenance_out(
+    connection: Connection, plan: RewritePlan, relation_oid: int
+) -> None:
     """Hold off VACUUM, DDL and other swaps; make sure that the name still is the table's."""
     table = sql.SQL(plan.shape.relation.relation)
     await connection.execute(f"SET LOCAL lock_timeout = '{MAINTENANCE_TIMEOUT}'")
@@ -50,7 +52,7 @@ async def keep_maintenance_out(connection: Connection, plan: Plan, relation_oid:
         raise HinderedError(["Another table has the table's name now."], is_passing=True)
 
 
-async def keep_writers_out(connection: Connection, plan: Plan) -> None:
+async def keep_writers_out(connection: Connection, plan: RewritePlan) -> None:
     """Hold off whoever writes to the table or to tables whose foreign keys point at it."""
     tables = [plan.shape.relation.relation, *_children(plan.dependents)]
     await _lock(
@@ -63,7 +65,7 @@ async def keep_writers_out(connection: Connection, plan: Plan) -> None:
     )
 
 
-async def keep_readers_out(connection: Connection, plan: Plan) -> None:
+async def keep_readers_out(connection: Connection, plan: RewritePlan) -> None:
     """Hold off everybody until COMMIT: on views outermost first, on children, on the table.
 
     A view is locked by an ALTER that changes nothing, since LOCK on a view would lock every table
@@ -132,5 +134,5 @@ def _children(dependents: Dependents) -> list[str]:
     return sorted({key.child for key in dependents.incoming})
 
 
-def _names(plan: Plan) -> tuple[str, str]:
+def _names(plan: RewritePlan) -> tuple[str, str]:
     return plan.shape.relation.schema_name, plan.shape.relation.name

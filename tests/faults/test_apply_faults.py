@@ -16,7 +16,7 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from synctables.importer.apply.rewrite import sweep_work_schema
+from synctables.importer.apply.work_schema import sweep_work_schema
 from synctables.syncs.model import SyncState
 from tests.support.file_server import FileServer
 from tests.support.stopping_worker import LOG, Accident, stopping_worker, wait_for_accident

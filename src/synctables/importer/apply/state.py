@@ -130,10 +130,14 @@ def _columns(stored: dict[str, dict[str, int]]) -> dict[str, ColumnShape]:
 
 
 async def remember_columns(connection: Connection, table: Table, names: list[str]) -> None:
-    """Remember that these columns of the table are ours too."""
+    """Remember that these columns of the table are ours too.
+
+    One that was ours before, and that somebody dropped, stays remembered as it was: its values are
+    gone, so signatures that have them do not describe the table any more.
+    """
     shape = await read_shape(connection, table.relation_oid)
     added = {name: asdict(shape.columns[name]) for name in names}
     await connection.execute(
-        "UPDATE table_states SET columns = columns || %s WHERE table_id = %s",
+        "UPDATE table_states SET columns = %s || columns WHERE table_id = %s",
         [Jsonb(added), table.id],
     )

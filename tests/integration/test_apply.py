@@ -275,6 +275,17 @@ async def test_rows_that_come_back_and_new_ones_do_not_get_the_same_ids(
     ]
 
 
+@pytest.mark.parametrize("edit", ["DROP size", "RENAME size TO mine"])
+async def test_a_column_that_somebody_dropped_comes_back_with_its_values(
+    applying: Applying, make_layer: MakeLayer, edit: str
+) -> None:
+    layer = make_layer(TYPES, CITIES)
+    before = await applying.create(layer)
+    await applying.execute(f"ALTER TABLE alice.cities {edit}")
+    await applying.refresh(layer, before)
+    assert await applying.rows("SELECT name, size FROM alice.cities ORDER BY cartodb_id") == CITIES
+
+
 async def test_a_vanished_column_stays_and_becomes_null_and_an_added_one_comes(
     applying: Applying, make_layer: MakeLayer
 ) -> None:

@@ -15,7 +15,8 @@ TRIGGER_PREFIX = "synctables_"
 
 # Any trigger BEFORE INSERT, even one whose WHEN is false, turns off COPY's multi-insert: they are
 # attached after the rows came (refresh.md 13). Each WHEN names both columns, so that dropping one
-# drops the trigger with it, instead of leaving one that fails.
+# drops the trigger with it, instead of leaving one that fails. IS DISTINCT FROM looks for its
+# operator by search_path, and a dump is restored with an empty one.
 _ATTACH = """
 CREATE TRIGGER synctables_webmercator_insert BEFORE INSERT ON {table}
 FOR EACH ROW WHEN (NEW.{mercator} IS NULL AND NEW.{shape} IS NOT NULL)
@@ -23,8 +24,8 @@ EXECUTE FUNCTION synctables.fill_webmercator();
 
 CREATE TRIGGER synctables_webmercator_update BEFORE UPDATE OF {shape} ON {table}
 FOR EACH ROW WHEN (
-    NEW.{shape} IS DISTINCT FROM OLD.{shape}
-    AND (NEW.{mercator} IS NULL OR NEW.{mercator} IS NOT DISTINCT FROM OLD.{mercator}))
+    record_image_ne(ROW(NEW.{shape}), ROW(OLD.{shape}))
+    AND (NEW.{mercator} IS NULL OR record_image_eq(ROW(NEW.{mercator}), ROW(OLD.{mercator}))))
 EXECUTE FUNCTION synctables.fill_webmercator();
 
 CREATE TRIGGER synctables_edits AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON {table}

@@ -33,7 +33,12 @@ FROM pg_class AS found JOIN pg_namespace AS namespace ON namespace.oid = found.r
 WHERE namespace.nspname = tables.schema_name AND found.relname = tables.name
   AND found.relkind IN ('r', 'p')
 """
-_FORGET = "DELETE FROM synctables.table_states"
+# Notes of edits and sizes of indexes go by oids, too, which name other relations now, or none.
+_FORGET = """
+DELETE FROM synctables.table_states;
+DELETE FROM synctables.edits;
+DELETE FROM synctables.index_sizes
+"""
 
 log = structlog.get_logger(__name__)
 

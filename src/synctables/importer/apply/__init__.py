@@ -27,7 +27,7 @@ from synctables.errors import (
 )
 from synctables.importer.apply.copying import OnRows
 from synctables.importer.apply.first_import import first_import
-from synctables.importer.apply.hindered import in_words
+from synctables.importer.apply.hindered import SERVER_TROUBLE, in_words
 from synctables.importer.apply.model import Applied, Connection, Target
 from synctables.importer.apply.refresh import refresh
 from synctables.importer.apply.work import Record, Work
@@ -59,9 +59,6 @@ _CLASSES: tuple[tuple[tuple[type[psycopg.Error], ...], type[RunError]], ...] = (
 )
 _TOO_WIDE = re.compile(r"\brow is too big\b")
 """A row has to fit into one page; that the limit of columns is not reached does not help it."""
-_SERVER_TROUBLE = ("08", "25P0", "53", "57", "58")
-"""The SQLSTATEs by which a server says that it, and not the statement, has trouble: connection,
-timeouts of a session, resources, the operator, the system."""
 
 log = structlog.get_logger(__name__)
 
@@ -153,7 +150,7 @@ def _code(error: psycopg.Error) -> type[RunError] | None:
     for classes, coded in _CLASSES:
         if isinstance(error, classes):
             return coded
-    is_from_server = error.sqlstate is not None and not error.sqlstate.startswith(_SERVER_TROUBLE)
+    is_from_server = error.sqlstate is not None and not error.sqlstate.startswith(SERVER_TROUBLE)
     if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError) and not is_from_server:
         return DatabaseUnavailableError
     return None

@@ -8,8 +8,11 @@ from contextlib import contextmanager
 import psycopg
 from psycopg import errors
 
-_SERVER_TROUBLE = ("08", "25P0", "53", "57", "58", "XX")
-"""SQLSTATEs by which the server says that it has trouble itself; another way would have it too."""
+SERVER_TROUBLE = ("08", "25P0", "53", "57", "58")
+"""The SQLSTATEs by which a server says that it, and not the statement, has trouble: connection,
+timeouts of a session, resources, the operator, the system."""
+_TROUBLE_ANY_WAY = (*SERVER_TROUBLE, "XX")
+"""What another way of applying would meet too: also what PostgreSQL itself stumbles over."""
 _PASSING = (
     errors.LockNotAvailable,
     errors.DeadlockDetected,
@@ -41,7 +44,7 @@ def hindered_by_database() -> Iterator[None]:
     try:
         yield
     except psycopg.Error as error:
-        if error.sqlstate is None or error.sqlstate.startswith(_SERVER_TROUBLE):
+        if error.sqlstate is None or error.sqlstate.startswith(_TROUBLE_ANY_WAY):
             raise
         is_passing = isinstance(error, _PASSING)
         raise HinderedError([in_words(error)], is_passing=is_passing) from error

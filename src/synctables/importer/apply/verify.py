@@ -18,6 +18,7 @@ from synctables.importer.apply.model import Connection
 from synctables.importer.apply.row_sets import RowSets
 from synctables.importer.apply.staging import all_names
 from synctables.importer.apply.statements import EditedMeanwhileError, Written
+from synctables.importer.apply.triggers import TRIGGER_PREFIX
 from synctables.importer.apply.work import Judged, Work
 from synctables.importer.model import ID_COLUMN
 
@@ -30,7 +31,7 @@ SELECT pg_stat_get_xact_tuples_inserted(%(oid)s::oid) AS inserted,
 _HAS_TRIGGERS = """
 SELECT EXISTS (SELECT FROM pg_trigger
                WHERE tgrelid = %(oid)s::oid AND NOT tgisinternal AND tgenabled <> 'D'
-                 AND tgname NOT LIKE 'synctables\\_%%') AS has_triggers
+                 AND NOT starts_with(tgname, %(ours)s)) AS has_triggers
 """
 
 # Of the rows that were written, those that are not what was sent.
@@ -76,9 +77,9 @@ async def verify(connection: Connection, work: Work, judged: Judged, *, due: Cou
 
     ``due``: the counts where nobody else wrote. Deferred triggers are fired first.
     """
-    oid = {"oid": judged.seen.live.relation_oid}
+    asked = {"oid": judged.seen.live.relation_oid, "ours": TRIGGER_PREFIX}
     await connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
-    row = await (await connection.execute(_HAS_TRIGGERS, oid)).fetchone()
+    row = await (await connection.execute(_HAS_TRIGGERS, asked)).fetchone()
     if row is not None and row["has_triggers"]:
         await _verify_written(connection, work, judged)
     if await read_counts(connection, judged.seen.live.relation_oid) != due:

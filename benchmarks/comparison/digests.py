@@ -124,7 +124,8 @@ def _kind(given: pa.DataType) -> str:
 
 def _duckdb_text(name: str, kind: str) -> str:
     if kind == "float":
-        return f"printf('%.6f', \"{name}\")"
+        # A negative zero loses its sign, as it does in PostgreSQL's numeric.
+        return f"printf('%.6f', \"{name}\" + 0.0)"
     types = {"bigint": "BIGINT", "boolean": "BOOLEAN", "day": "DATE", "text": "VARCHAR"}
     return f"coalesce(\"{name}\"::{types[kind]}::VARCHAR, '')"
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from synctables.errors import ConfigurationError
@@ -64,6 +64,35 @@ class Settings(BaseSettings):
     )
     preview_wait_seconds: float = Field(
         default=55.0, ge=0, description="how long the call for a preview may wait for its result"
+    )
+    public_url: str | None = Field(
+        default=None,
+        description="where browsers reach this server, for the way back from a cloud service",
+    )
+    token_keys: SecretStr | None = Field(
+        default=None,
+        description="keys that seal tokens of cloud services, newest first, separated by commas",
+    )
+    gdrive_client_id: str | None = Field(default=None, description="OAuth client of Google Drive")
+    gdrive_client_secret: SecretStr | None = Field(default=None, description="its secret")
+    gdrive_service_account_file: Path | None = Field(
+        default=None, description="key of a Google service account that reads for every account"
+    )
+    gdrive_endpoint: str | None = Field(
+        default=None, description="another server that speaks Google's APIs"
+    )
+    dropbox_client_id: str | None = Field(default=None, description="app key at Dropbox")
+    dropbox_client_secret: SecretStr | None = Field(default=None, description="its secret")
+    dropbox_endpoint: str | None = Field(
+        default=None, description="another server that speaks Dropbox's APIs"
+    )
+    box_client_id: str | None = Field(default=None, description="OAuth client of Box")
+    box_client_secret: SecretStr | None = Field(default=None, description="its secret")
+    box_endpoint: str | None = Field(
+        default=None, description="another server that speaks Box's APIs"
+    )
+    drive_ca_file: Path | None = Field(
+        default=None, description="certificates (PEM) to trust at the endpoints set here"
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="DEBUG, INFO, WARNING or ERROR"

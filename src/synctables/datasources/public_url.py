@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from synctables.datasources.base import Fetched, NotModified, OnBytes, SourceVersion
+from synctables.datasources.base import Fetched, Item, NotModified, OnBytes, SourceVersion
 from synctables.datasources.page_client import PageClient
 from synctables.datasources.paged import find_paged_source
 from synctables.datasources.resolvers import resolve
@@ -37,6 +37,26 @@ class PublicUrlDatasource:
         self._settings = settings
         self._backoff_seconds = backoff_seconds
         self._files = UrlDatasource(session, settings, backoff_seconds=backoff_seconds)
+
+    async def probe(self, item: str, *, known: SourceVersion | None) -> Item | NotModified:
+        """Ask whether the URL ``item`` still is ``known``. Raises a `RunError`.
+
+        A paged collection is described without a version: only its content tells it.
+        """
+        client = PageClient(
+            self._session,
+            self._settings,
+            on_bytes=_ignore_bytes,
+            backoff_seconds=self._backoff_seconds,
+        )
+        source = translate(item) or await resolve(item, client) or Translated(url=item)
+        if find_paged_source(source.url):
+            return Item(id=item, title=item, file_name=source.file_name or "", web_link=item)
+        return await self._files.probe(source.url, known=known)
+
+    async def list(self, *, search: str | None = None, folder: str | None = None) -> list[Item]:
+        """Nothing: an address has no neighbours that one could ask for."""
+        return []
 
     async def fetch(
         self, item: str, *, known: SourceVersion | None, into: Path, on_bytes: OnBytes
@@ -73,3 +93,7 @@ def _named(fetched: Fetched, file_name: str | None) -> Fetched:
         return fetched
     path = fetched.path.rename(fetched.path.with_name(file_name))
     return replace(fetched, path=path, file_name=file_name)
+
+
+def _ignore_bytes(received: int, total: int | None) -> None:
+    """Nobody follows how a probe gets on."""

@@ -14,11 +14,12 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from synctables.datasources.asking import Asker, parse_item
-from synctables.datasources.base import Fetched, NotModified, OnBytes, SourceVersion
+from synctables.datasources.base import Fetched, Item, NotModified, OnBytes, SourceVersion
 from synctables.datasources.content_coding import decode_file
 from synctables.datasources.download import Download, Whole
+from synctables.datasources.file_names import choose_file_name
 from synctables.datasources.http_errors import status_error
-from synctables.datasources.representation import condition_headers, confirms
+from synctables.datasources.representation import Representation, condition_headers, confirms
 from synctables.datasources.web_address import WebAddress, validate_url
 from synctables.errors import (
     DownloadError,
@@ -60,6 +61,36 @@ class UrlDatasource:
         self._asker = Asker(session, settings)
         self._max_bytes = settings.max_file_bytes
         self._backoff_seconds = backoff_seconds
+
+    async def probe(self, item: str, *, known: SourceVersion | None) -> Item | NotModified:
+        """Ask whether the file at the URL ``item`` still is ``known``; a body is not waited for.
+
+        Raises a `RunError`.
+        """
+        address = parse_item(item)
+        headers = condition_headers(known)
+        async with self._asker.ask(address, headers) as (response, hop):
+            _check_status(response, hop, headers)
+            if known and response.status == _NOT_MODIFIED and confirms(response.headers, known):
+                return NotModified(version=known, http_status=_NOT_MODIFIED)
+            representation = Representation.of(response.headers)
+            name = choose_file_name(
+                content_disposition=representation.content_disposition,
+                final_url=str(hop.url),
+                first_url=str(address.url),
+            )
+        return Item(
+            id=item,
+            title=name,
+            file_name=name,
+            version=representation.version,
+            size_bytes=None if representation.coding else representation.total_bytes,
+            web_link=item,
+        )
+
+    async def list(self, *, search: str | None = None, folder: str | None = None) -> list[Item]:
+        """Nothing: an address has no neighbours that one could ask for."""
+        return []
 
     async def fetch(
         self, item: str, *, known: SourceVersion | None, into: Path, on_bytes: OnBytes

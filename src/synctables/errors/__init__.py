@@ -7,6 +7,7 @@
     ├── ServerUnreachableError         the command line finds no server where it was told to look
     ├── RequestError                   an API call cannot be carried out (HTTP 4xx)
     │   ├── InvalidRequestError        400
+    │   │   └── ConsentError           a cloud service gave no token for what the user brought back
     │   ├── UnauthenticatedError       401
     │   └── UnknownItemError           404
     ├── FencedError                    this worker was presumed dead; its run belongs to another
@@ -37,15 +38,18 @@ from synctables.errors.apply import (
 )
 from synctables.errors.clouds import (
     BoxPermissionError,
+    DatasourceConfigurationError,
     DatasourceConnectError,
     DatasourceReadError,
     DriveFileDeletedError,
     DriveForbiddenError,
     DropboxPermissionError,
+    NotConnectedError,
 )
 from synctables.errors.family import (
     Blame,
     ConfigurationError,
+    ConsentError,
     FencedError,
     InvalidRequestError,
     RequestError,
@@ -120,7 +124,9 @@ __all__ = [
     "BoxPermissionError",
     "CannotChangeTableError",
     "ConfigurationError",
+    "ConsentError",
     "DatabaseUnavailableError",
+    "DatasourceConfigurationError",
     "DatasourceConnectError",
     "DatasourceReadError",
     "DecompressionError",
@@ -151,6 +157,7 @@ __all__ = [
     "LockedTableError",
     "MalformedCsvError",
     "MalformedSpreadsheetError",
+    "NotConnectedError",
     "PartialFileError",
     "PasswordProtectedError",
     "RasterError",

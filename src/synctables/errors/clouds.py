@@ -18,10 +18,39 @@ class DatasourceReadError(TerminalError):
 
 
 class DatasourceConnectError(TransientError):
+    """``retry_after_seconds``: how long the service asks to be left alone, where it says so."""
+
     code = 1012
     title = "Error connecting to datasource"
-    hint = "The service does not answer, or no longer accepts the connection. Connect it again."
+    hint = "The service does not answer, or asks for fewer requests. It is tried again soon."
     blame = "external"
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        http_status: int | None = None,
+        retry_after_seconds: int | None = None,
+    ) -> None:
+        super().__init__(message, http_status=http_status)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class NotConnectedError(TerminalError):
+    """The account has no token for the service, or the service takes it no more."""
+
+    code = 1012
+    title = "Error connecting to datasource"
+    hint = "Connect the service in your account; the next run goes on."
+
+
+class DatasourceConfigurationError(TerminalError):
+    """The operator did not set the service up, or set it up wrongly."""
+
+    code = 1012
+    title = "Error connecting to datasource"
+    hint = "The operator of this server has to set up the service."
+    blame = "service"
 
 
 class DropboxPermissionError(TerminalError):

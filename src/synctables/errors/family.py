@@ -35,6 +35,10 @@ class UnknownItemError(RequestError):
     """No such thing, or it is somebody else's (404)."""
 
 
+class ConsentError(InvalidRequestError):
+    """A cloud service did not give a token for what the user brought back from it (400)."""
+
+
 class FencedError(SynctablesError):
     """The run's fencing token is no longer current: another worker owns the run now."""
 

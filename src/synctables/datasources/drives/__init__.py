@@ -1,0 +1,1 @@
+"""What the connectors to cloud drives share."""

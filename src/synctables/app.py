@@ -18,6 +18,7 @@ from synctables.api.headers import SecurityHeaders
 from synctables.api.openapi import describe
 from synctables.api.problems import UnforeseenErrors, install_problem_handlers
 from synctables.api.routes import ROUTERS
+from synctables.datasources.drives.access import DriveAccess
 from synctables.db.pool import create_pool
 from synctables.jobs import create_jobs_app
 from synctables.settings import Settings
@@ -49,7 +50,12 @@ def create_app(settings: Settings, *, database_url: str) -> FastAPI:
             Middleware(UnforeseenErrors),
         ],
     )
-    app.state.services = Services(settings=settings, pool=pool, jobs_app=create_jobs_app())
+    app.state.services = Services(
+        settings=settings,
+        pool=pool,
+        jobs_app=create_jobs_app(),
+        drives=DriveAccess(settings, pool, database_url=database_url),
+    )
     install_problem_handlers(app)
     _add_api(app)
     _add_pages(app)

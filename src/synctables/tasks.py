@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 from uuid import UUID
 
 from procrastinate import App, BaseRetryStrategy, RetryDecision
 from procrastinate.exceptions import JobAborted
 from procrastinate.jobs import Job
 
+from synctables.datasources.drives.consents import forget_old_consents
 from synctables.importer.apply.edits import fold_edits
 from synctables.importer.apply.work_schema import sweep_work_schema
 from synctables.jobs import (
@@ -80,6 +82,7 @@ def register_tasks(app: App, workshop: Workshop) -> None:
         async with workshop.pool.connection() as connection:
             await forget_old_records(connection)
             await forget_previews(connection)
+            await forget_old_consents(connection, now=datetime.now(UTC))
             await fold_edits(connection)
         async with workshop.pool.connection() as connection:
             await sweep_work_schema(connection)

@@ -17,6 +17,7 @@ from procrastinate.exceptions import ConnectorException
 
 from synctables.accounts.reader_privileges import find_surplus_privileges
 from synctables.datasources._http import create_http_session
+from synctables.datasources.drives.access import DriveAccess
 from synctables.db.pool import connection_options, create_pool
 from synctables.importer.apply.work_schema import sweep_work_schema
 from synctables.importer.model import Limits
@@ -142,6 +143,7 @@ async def _open_workshop(
             yield Workshop(
                 settings=settings,
                 http=http,
+                drives=DriveAccess(settings, pool, database_url=database_url),
                 workspaces=workspaces,
                 parts=Parts(
                     pool=pool,

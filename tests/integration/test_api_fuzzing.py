@@ -31,6 +31,8 @@ def known_ids(api: ApiAccount) -> dict[str, str]:
         "log_id": sync["log_id"],
         "item_queue_id": sync["data_import"]["item_queue_id"],
         "preview_id": preview.json()["id"],
+        "service": "gdrive",
+        "code": "no-code",
     }
 
 

@@ -7,6 +7,7 @@ import datetime as dt
 import pytest
 from psycopg import sql
 
+from synctables.datasources.source import Source
 from synctables.importer.apply.edits import clear_edits, fold_edits
 from synctables.syncs.model import Sync, SyncOptions
 from synctables.syncs.service import create_import, delete_sync
@@ -231,7 +232,7 @@ async def test_the_table_of_a_plain_import_follows_too_and_is_not_noted(
             connection,
             desk.jobs_app,
             account=desk.account,
-            url=file_server.put("/towns.csv", CSV),
+            source=Source(url=file_server.put("/towns.csv", CSV)),
             file_name=None,
             content=None,
             options=SyncOptions(interval_seconds=3600),

@@ -10,6 +10,7 @@ from uuid import uuid4
 import pytest
 
 from synctables.cli import run
+from synctables.datasources.source import Source
 from synctables.syncs.model import SyncOptions
 from synctables.syncs.preview_runs import forget_previews
 from synctables.syncs.previews import MOST_UNFINISHED, Preview, create_preview, find_preview
@@ -126,7 +127,7 @@ async def test_a_preview_whose_worker_ends_again_and_again_is_stuck(
             desk.jobs_app,
             account_id=desk.account.id,
             sync_id=None,
-            url=file_server.put("/a.csv", b"a\n1\n"),
+            source=Source(url=file_server.put("/a.csv", b"a\n1\n")),
             options=SyncOptions(interval_seconds=3600),
             accept=(),
         )

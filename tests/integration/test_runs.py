@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import xlsxwriter
 
+from synctables.datasources.source import Source
 from synctables.importer.model import ColumnType
 from synctables.syncs.model import (
     Accept,
@@ -391,7 +392,7 @@ async def test_an_import_makes_a_table_of_each_sheet(desk: Desk, file_server: Fi
             connection,
             desk.jobs_app,
             account=desk.account,
-            url=file_server.put("/places.xlsx", _workbook(**sheets)),
+            source=Source(url=file_server.put("/places.xlsx", _workbook(**sheets))),
             file_name=None,
             options=SyncOptions(interval_seconds=3600),
             content=None,

@@ -18,6 +18,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from synctables.accounts.model import Account
 from synctables.accounts.service import create_account
+from synctables.datasources.source import Source
 from synctables.db.pool import connect
 from synctables.importer.publish import EVENT_CHANNEL
 from synctables.jobs import create_jobs_app
@@ -57,7 +58,7 @@ class Desk:
                 connection,
                 self.jobs_app,
                 account=self.account,
-                url=url,
+                source=Source(url=url),
                 options=SyncOptions(**{"interval_seconds": 3600, **options}),
                 limits=self.limits,
             )

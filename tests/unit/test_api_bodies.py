@@ -222,7 +222,7 @@ def test_a_value_of_the_wrong_kind_is_refused_by_name(name: str, value: object) 
 )
 def test_a_source_of_a_later_version_or_none_is_refused(parameters: dict[str, object]) -> None:
     with pytest.raises(InvalidRequestError):
-        parse(CreateParameters, parameters).require_url()
+        parse(CreateParameters, parameters).require_source()
 
 
 @pytest.mark.parametrize(

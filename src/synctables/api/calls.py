@@ -16,6 +16,7 @@ from starlette.requests import HTTPConnection
 from synctables.accounts.model import Account
 from synctables.api.auth import authenticate_request, require_credentials
 from synctables.api.bodies import read_parameters
+from synctables.datasources.drives.access import DriveAccess
 from synctables.settings import Settings
 from synctables.syncs.service import SyncLimits
 
@@ -29,6 +30,7 @@ class Services:
     settings: Settings
     pool: AsyncConnectionPool[AsyncConnection[DictRow]]
     jobs_app: JobsApp
+    drives: DriveAccess
 
     @property
     def limits(self) -> SyncLimits:

@@ -6,7 +6,9 @@ from synctables.api.calls import CurrentCall, open_call
 from synctables.api.descriptions import IMPORT_PROBLEMS, parameters_of
 from synctables.api.parameters import ImportParameters, parse, parse_id
 from synctables.api.schemas import CreatedImport, Import, ImportList
+from synctables.api.sources import find_source
 from synctables.api.uploads import receive
+from synctables.datasources.source import Source
 from synctables.syncs import service
 
 router = APIRouter(prefix="/api/v1/imports", tags=["imports"], responses=IMPORT_PROBLEMS)
@@ -14,18 +16,19 @@ router = APIRouter(prefix="/api/v1/imports", tags=["imports"], responses=IMPORT_
 
 @router.post("", openapi_extra=parameters_of(ImportParameters, takes_file=True))
 async def create_import(request: Request) -> CreatedImport:
-    """Import a file once: from a ``url``, or uploaded (multipart ``file``, or any body with its
-    ``filename`` in the query). Where both are given, the url counts.
+    """Import a file once: from a ``url``, from a service (``service_name`` and
+    ``service_item_id``), or uploaded (multipart ``file``, or any body with its ``filename`` in the
+    query). Of a source and an upload the source counts.
     """
     async with receive(request) as received, open_call(request, received.parameters) as call:
         parameters = parse(ImportParameters, received.parameters)
         parameters.check()
-        is_upload = received.content is not None and not parameters.url
+        is_upload = received.content is not None and not parameters.names_source
         run_id = await service.create_import(
             call.connection,
             call.services.jobs_app,
             account=call.account,
-            url=None if is_upload else parameters.require_url(),
+            source=Source() if is_upload else await find_source(call, parameters),
             file_name=received.file_name if is_upload else None,
             options=parameters.to_options(),
             content=received.content if is_upload else None,

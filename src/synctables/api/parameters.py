@@ -13,12 +13,14 @@ from uuid import UUID
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from synctables.datasources.source import PUBLIC_URL, Source
 from synctables.errors import InvalidRequestError, UnknownItemError
 from synctables.importer.model import ColumnType
 from synctables.syncs.model import Accept, OnEmpty, SchemaPolicy, SyncOptions
 from synctables.syncs.service import SyncChanges
 
 DEFAULT_INTERVAL_SECONDS = 3600
+_LONGEST_ITEM_ID = 8_000
 
 _WHOLE_NUMBER = re.compile(r"[+-]?\d{1,18}(?:\.0*)?", re.ASCII)
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
@@ -172,30 +174,65 @@ class ChangeParameters(OptionParameters):
         return SyncChanges(interval_seconds=self.interval, **self.given())
 
 
-class _SourceParameters(OptionParameters):
+class SourceParameters(OptionParameters):
     url: Text | None = Field(None, description="Public http or https address of the file.")
     table_name: Text | None = Field(None, description="Name for the table, if it is free.")
-    service_name: Any = Field(None, description="Only URLs for now: null or absent.")
+    service_name: Any = Field(
+        None, description="gdrive, dropbox or box: a file of that service; else null or absent."
+    )
+    service_item_id: Any = Field(
+        None, description="Id, path or shared link of the service's file, as list_files gives it."
+    )
     connector: Any = Field(None, description="Not supported yet.")
     remote_visualization_id: Any = Field(None, description="Not supported yet.")
     create_vis: Any = Field(None, description="Accepted; maps are not made yet.")
 
-    def require_url(self) -> str:
-        """The url. Raises `InvalidRequestError` for sources of later versions, or for none."""
+    @property
+    def names_source(self) -> bool:
+        """Whether a source is named at all; else a file may come along."""
+        return bool(self.url) or self._names_item
+
+    def require_source(self) -> Source:
+        """The source; an item of a service counts before an address.
+
+        Raises `InvalidRequestError` for sources of later versions, or for none. Whether there is
+        such a service is not looked at.
+        """
         self._refuse_unsupported()
-        if self.url is None or not self.url.strip():
+        item_id = self._item_id()
+        if self._names_item:
+            if item_id is None:
+                raise InvalidRequestError(
+                    "The parameter service_item_id is missing: the file's id, path or shared link."
+                )
+            return Source(service_name=self.service_name, service_item_id=item_id)
+        url = (self.url or item_id or "").strip()
+        if not url:
             raise InvalidRequestError("The parameter url is missing: the address of the file.")
-        return self.url.strip()
+        return Source(url=url)
+
+    @property
+    def _names_item(self) -> bool:
+        return self.service_name not in (None, "", PUBLIC_URL)
+
+    def _item_id(self) -> str | None:
+        if not isinstance(self.service_item_id, str | None):
+            raise InvalidRequestError("service_item_id field should be empty or a string")
+        if self.service_item_id and len(self.service_item_id) > _LONGEST_ITEM_ID:
+            raise InvalidRequestError(
+                f"Invalid service_item_id: it has more than {_LONGEST_ITEM_ID} characters"
+            )
+        return (self.service_item_id or "").strip() or None
 
     def _refuse_unsupported(self) -> None:
-        if self.service_name not in (None, "", "public_url"):
-            raise _unsupported(f"The datasource {str(self.service_name)[:80]!r} is")
+        if not isinstance(self.service_name, str | None):
+            raise InvalidRequestError("Invalid service_name: it must be a text")
         for name in ("connector", "remote_visualization_id"):
             if getattr(self, name) not in (None, ""):
                 raise _unsupported(f"The parameter {name} is")
 
 
-class CreateParameters(_SourceParameters):
+class CreateParameters(SourceParameters):
     """Parameters of ``POST /synchronizations``."""
 
     empty_is_given = frozenset({"interval"})
@@ -214,7 +251,7 @@ class CreateParameters(_SourceParameters):
         )
 
 
-class ImportParameters(_SourceParameters):
+class ImportParameters(SourceParameters):
     """Parameters of ``POST /imports``: of a URL, or beside an uploaded file."""
 
     privacy: Text | None = Field(
@@ -223,7 +260,6 @@ class ImportParameters(_SourceParameters):
     collision_strategy: Annotated[Literal["skip", "overwrite"], BeforeValidator(_lower)] | None = (
         Field(None, description="Taken for compatibility: a name that is taken gets a number.")
     )
-    service_item_id: Any = Field(None, description="Only URLs for now: ignored.")
     sql: Any = Field(None, description="Not supported yet.")
     table_copy: Any = Field(None, description="Not supported yet.")
 
@@ -233,8 +269,7 @@ class ImportParameters(_SourceParameters):
         for name in ("sql", "table_copy"):
             if getattr(self, name) not in (None, ""):
                 raise _unsupported(f"An import by {name} is")
-        if not isinstance(self.service_item_id, str | None):
-            raise InvalidRequestError("service_item_id field should be empty or a string")
+        self._item_id()
         if self.privacy is not None and self.privacy.lower() not in ("private", "public", "link"):
             raise InvalidRequestError(
                 f"Unknown value '{self.privacy[:80]}' for 'privacy'. "
@@ -274,7 +309,7 @@ class PreviewParameters(OptionParameters, _WaitParameters):
         return replace(options, **self.given())
 
 
-class PreviewAddressParameters(_SourceParameters, _WaitParameters):
+class PreviewAddressParameters(SourceParameters, _WaitParameters):
     """Parameters of ``POST /preview``: those of a creation."""
 
     interval: Any = Field(None, description="Taken, so that the body of a creation can be sent.")

@@ -21,6 +21,7 @@ from synctables.api.parameters import (
     parse_id,
 )
 from synctables.api.preview_schemas import PreviewAnswer
+from synctables.api.sources import find_source
 from synctables.syncs import previews, service
 from synctables.syncs.previews import Preview
 
@@ -54,7 +55,7 @@ async def preview_synchronization(
             call.services.jobs_app,
             account_id=call.account.id,
             sync_id=sync.id,
-            url=sync.url,
+            source=sync.source,
             options=parameters.changed(sync.options),
             accept=parameters.accept,
         )
@@ -74,7 +75,7 @@ async def preview_address(request: Request, response: Response) -> PreviewAnswer
             call.services.jobs_app,
             account_id=call.account.id,
             sync_id=None,
-            url=parameters.require_url(),
+            source=await find_source(call, parameters),
             options=parameters.to_options(),
             accept=parameters.accept,
         )

@@ -2,12 +2,13 @@
 
 from fastapi import APIRouter
 
-from synctables.api import health, imports, logs, previews, synchronizations
+from synctables.api import drives, health, imports, logs, previews, synchronizations
 
 ROUTERS: tuple[APIRouter, ...] = (
     synchronizations.router,
     previews.router,
     imports.router,
+    drives.router,
     logs.router,
     health.router,
 )

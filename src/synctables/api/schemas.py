@@ -8,6 +8,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field, PlainSerializer, WithJsonSchema
 
+from synctables.datasources.source import Source
 from synctables.errors import describe_code
 from synctables.importer.model import MAX_TABLES_PER_IMPORT, ColumnType
 from synctables.syncs.model import (
@@ -59,7 +60,7 @@ class Synchronization(BaseModel):
     id: UUID
     name: str | None = Field(description="name of the table; null until it exists")
     interval: int = Field(description="seconds between synchronizations")
-    url: str
+    url: str | None = Field(description="address of the file; of an item its page, or null")
     state: SyncState
     created_at: Time
     updated_at: Time = Field(description="when the table's contents last changed")
@@ -126,7 +127,7 @@ class CreatedSynchronization(Synchronization):
             data_import=DataImport(endpoint="/api/v1/imports", item_queue_id=run_id),
             state=SyncState.CREATED,
             name=None,
-            service_item_id=None,
+            service_item_id=sync.source.service_item_id,
             checksum="",
         )
 
@@ -204,7 +205,7 @@ class Import(BaseModel):
     id: UUID
     user_id: UUID
     table_id: UUID | None
-    data_type: str = Field(description="url or file")
+    data_type: str = Field(description="url, datasource or file")
     table_name: str | None
     state: RunState
     error_code: int | None
@@ -243,7 +244,7 @@ class Import(BaseModel):
             id=run.id,
             user_id=run.account_id,
             table_id=run.table_id,
-            data_type="file" if run.url is None else "url",
+            data_type=_data_type(run.source),
             table_name=names[0] if names else None,
             state=run.state,
             error_code=run.error_code,
@@ -258,11 +259,17 @@ class Import(BaseModel):
             user_defined_limits='{"twitter_credits_limit":0}',
             get_error_text=ErrorText.of(run),
             display_name=display_name(run),
-            original_url=run.url,
+            original_url=run.source.url,
             warnings=ImportWarnings.of(run),
             is_raster=False,
             **_outcome_keys(run),
         )
+
+
+def _data_type(source: Source) -> str:
+    if source.is_item:
+        return "datasource"
+    return "file" if source.is_upload else "url"
 
 
 def _outcome_keys(run: Run) -> dict[str, Any]:
@@ -281,7 +288,8 @@ def _outcome_keys(run: Run) -> dict[str, Any]:
 
 def display_name(run: Run) -> str:
     """The file's name; for a URL the last part of its path; else the id."""
-    path = run.file_name or (urlsplit(run.url).path if run.url else "")
+    address = run.source.service_item_id or run.source.url or ""
+    path = run.file_name or urlsplit(address).path
     return PurePosixPath(unquote(path)).name or str(run.id)
 
 

@@ -19,6 +19,7 @@ from synctables.api.schemas import (
     SynchronizationList,
     SyncStateAnswer,
 )
+from synctables.api.sources import find_source
 from synctables.syncs import service
 
 router = APIRouter(
@@ -42,15 +43,15 @@ async def list_synchronizations(call: CurrentCall) -> SynchronizationList:
 
 @router.post("", openapi_extra=parameters_of(CreateParameters))
 async def create_synchronization(call: CurrentCall) -> CreatedSynchronization:
-    """Make a table of the file at ``url`` and keep it fresh."""
+    """Make a table of the file at ``url``, or of an item of a service, and keep it fresh."""
     parameters = parse(CreateParameters, call.parameters)
-    url = parameters.require_url()
+    source = await find_source(call, parameters)
     limits = call.services.limits
     sync, run_id = await service.create_sync(
         call.connection,
         call.services.jobs_app,
         account=call.account,
-        url=url,
+        source=source,
         options=parameters.to_options(minimum_interval_seconds=limits.minimum_interval_seconds),
         limits=limits,
     )

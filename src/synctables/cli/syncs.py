@@ -252,7 +252,9 @@ def _printed(sync: Json) -> tuple[object, ...]:
         format_interval(sync["interval"]),
         sync["ran_at"] if sync["name"] else None,  # before the first run: its creation
         sync["run_at"],
-        public_url(sync["url"]),
+        public_url(sync["url"])
+        if sync["service_name"] is None
+        else f"{sync['service_name']}: {sync['service_item_id']}",
         sync["error_message"],
         sync["id"],
     )

@@ -8,6 +8,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from synctables.datasources.base import SourceVersion
+from synctables.datasources.source import Source
 from synctables.importer.model import Column, ColumnType
 
 
@@ -90,9 +91,11 @@ class Sync:
     account_id: UUID
     table_id: UUID | None
     name: str | None
-    url: str
+    url: str | None
+    """None: an item whose page for people is not known (yet)."""
     service_name: str | None
     service_item_id: str | None
+    """The address itself where there is no service."""
     options: SyncOptions
     state: SyncState
     created_at: datetime
@@ -114,6 +117,11 @@ class Sync:
     visualization_id: UUID | None
     from_external_source: bool
 
+    @property
+    def source(self) -> Source:
+        item_id = self.service_item_id if self.service_name else None
+        return Source(url=self.url, service_name=self.service_name, service_item_id=item_id)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
@@ -124,8 +132,8 @@ class Run:
     sync_id: UUID | None
     log_id: UUID
     state: RunState
-    url: str | None
-    """None: an uploaded file, kept in ``upload_chunks`` until the run ends."""
+    source: Source
+    """An uploaded file is kept in ``upload_chunks`` until the run ends."""
     file_name: str | None
     options: SyncOptions
     accept: tuple[Accept, ...]

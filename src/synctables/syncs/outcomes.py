@@ -41,6 +41,8 @@ class Outcome:
     version: SourceVersion | None = None
     error: RunError | None = None
     http_status: int | None = None
+    web_link: str | None = None
+    """The page of a service's item, where a run learnt it."""
     has_changed_rows: bool = False
     table_id: UUID | None = None
     table_names: tuple[str, ...] = ()
@@ -136,7 +138,8 @@ async def _mark_success(
             state = %(state)s, error_code = NULL, error_message = NULL, retried_times = 0,
             attempted_at = %(now)s, ran_at = %(now)s, run_at = %(run_at)s,
             updated_at = CASE WHEN %(has_changed_rows)s THEN %(now)s ELSE updated_at END,
-            etag = %(etag)s, last_modified = %(last_modified)s,
+            etag = %(etag)s, last_modified = %(last_modified)s, revision = %(revision)s,
+            url = CASE WHEN service_name IS NULL THEN url ELSE coalesce(%(web_link)s, url) END,
             content_sha256 = %(content_sha256)s, source_modified_at = %(source_modified_at)s,
             table_id = coalesce(%(table_id)s, table_id), name = coalesce(%(name)s, name),
             contract = coalesce(%(contract)s, contract), layer = coalesce(layer, %(layer)s),
@@ -152,6 +155,8 @@ async def _mark_success(
             "has_changed_rows": outcome.has_changed_rows,
             "etag": version.etag,
             "last_modified": version.last_modified,
+            "revision": version.revision,
+            "web_link": outcome.web_link,
             "content_sha256": version.content_sha256,
             "source_modified_at": version.modified_at,
             "table_id": outcome.table_id,

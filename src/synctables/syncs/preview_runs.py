@@ -12,7 +12,6 @@ from psycopg_pool import AsyncConnectionPool
 
 from synctables.accounts.service import get_account
 from synctables.datasources.base import Fetched, NotModified, OnBytes
-from synctables.datasources.public_url import PublicUrlDatasource
 from synctables.errors import RunError, StuckRunError, UnknownError
 from synctables.importer.apply import coded_database_errors
 from synctables.importer.fetch import fetch
@@ -120,11 +119,11 @@ async def _order(preview: Preview, workshop: Workshop) -> tuple[Order, Sync | No
 def _fetch_of(preview: Preview, workshop: Workshop) -> Fetch:
     """The fetch stage, under the same guard and caps as a run's; the file comes in any case."""
 
-    async def from_url(into: Path, on_bytes: OnBytes) -> Fetched | NotModified:
-        source = PublicUrlDatasource(workshop.http, workshop.settings)
-        return await fetch(source, preview.url, known=None, into=into, on_bytes=on_bytes)
+    async def from_source(into: Path, on_bytes: OnBytes) -> Fetched | NotModified:
+        datasource, item = workshop.open_source(preview.source, account_id=preview.account_id)
+        return await fetch(datasource, item, known=None, into=into, on_bytes=on_bytes)
 
-    return from_url
+    return from_source
 
 
 async def _fail(preview: Preview, error: RunError, workshop: Workshop) -> None:

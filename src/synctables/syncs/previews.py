@@ -5,7 +5,7 @@ No function commits: a request is one transaction, and so is each step of the jo
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -16,13 +16,14 @@ from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
 from pydantic import TypeAdapter
 
-from synctables.datasources.url import validate_url
+from synctables.datasources.source import Source
 from synctables.errors import InvalidRequestError, RunError, UnknownItemError
 from synctables.importer.model import Stage
 from synctables.jobs import defer_preview
 from synctables.syncs.model import Accept, SyncOptions
 from synctables.syncs.outcomes import describe
-from synctables.syncs.repository import Connection
+from synctables.syncs.repository import Connection, read_source
+from synctables.syncs.service import checked_source
 
 KEPT = timedelta(days=1)
 MOST_UNFINISHED = 10
@@ -31,8 +32,9 @@ MOST_UNFINISHED = 10
 _OPTIONS: TypeAdapter[SyncOptions] = TypeAdapter(SyncOptions)
 
 _INSERT = """
-INSERT INTO previews (id, account_id, sync_id, url, options, accept)
-VALUES (%(id)s, %(account_id)s, %(sync_id)s, %(url)s, %(options)s, %(accept)s)
+INSERT INTO previews (id, account_id, sync_id, url, service_name, service_item_id, options, accept)
+VALUES (%(id)s, %(account_id)s, %(sync_id)s, %(url)s, %(service_name)s, %(service_item_id)s,
+        %(options)s, %(accept)s)
 """
 
 _COUNT_UNFINISHED = """
@@ -69,7 +71,7 @@ class Preview:
     id: UUID
     account_id: UUID
     sync_id: UUID | None
-    url: str
+    source: Source
     options: SyncOptions
     accept: tuple[Accept, ...]
     state: PreviewState
@@ -89,12 +91,12 @@ async def create_preview(
     *,
     account_id: UUID,
     sync_id: UUID | None,
-    url: str,
+    source: Source,
     options: SyncOptions,
     accept: tuple[Accept, ...],
 ) -> Preview:
     """Store a preview and its job. Raises `InvalidRequestError` before anything is stored."""
-    url = validate_url(url)
+    source = checked_source(source)
     waiting = await (await connection.execute(_COUNT_UNFINISHED, [account_id])).fetchone()
     if waiting is not None and waiting["previews"] >= MOST_UNFINISHED:
         raise InvalidRequestError(
@@ -107,7 +109,7 @@ async def create_preview(
             "id": preview_id,
             "account_id": account_id,
             "sync_id": sync_id,
-            "url": url,
+            **asdict(source),
             "options": Jsonb(_OPTIONS.dump_python(options, mode="json")),
             "accept": [word.value for word in accept],
         },
@@ -177,9 +179,11 @@ async def _finish(connection: Connection, preview_id: UUID, **values: Any) -> No
 
 def _preview(row: DictRow) -> Preview:
     parsed: dict[str, Any] = {
+        "source": read_source(row),
         "options": _OPTIONS.validate_python(row["options"]),
         "accept": tuple(Accept(word) for word in row["accept"]),
         "state": PreviewState(row["state"]),
         "stage": Stage(row["stage"]) if row["stage"] else None,
     }
-    return Preview(**{name: row[name] for name in row if name not in parsed}, **parsed)
+    plain = Preview.__dataclass_fields__.keys() - parsed.keys()
+    return Preview(**{name: row[name] for name in plain}, **parsed)

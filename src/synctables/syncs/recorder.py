@@ -111,6 +111,7 @@ class RunRecorder:
                 version=imported.fetched.version,
                 has_changed_rows=any(applied.rows.changed for applied in imported.applied),
                 http_status=imported.fetched.http_status,
+                web_link=imported.fetched.web_link,
                 table_id=first.table.id,
                 table_names=tuple(applied.table.name for applied in imported.applied),
                 contract=first.columns,
@@ -169,6 +170,7 @@ def _report(imported: Imported, totals: dict[str, int]) -> dict[str, Any]:
         "version": {
             "etag": version.etag,
             "last_modified": version.last_modified,
+            "revision": version.revision,
             "content_sha256": version.content_sha256,
         },
         "layers": [_layer_report(layer) for layer in imported.typed.layers],

@@ -14,6 +14,7 @@ from psycopg.types.json import Jsonb
 from pydantic import TypeAdapter
 
 from synctables.datasources.base import SourceVersion
+from synctables.datasources.source import Source
 from synctables.importer.model import Column, ColumnType
 from synctables.syncs.model import (
     Accept,
@@ -51,8 +52,9 @@ INSERT INTO syncs (
     content_guessing, table_name, layer, key_columns, column_types, schema_policy, max_row_loss,
     on_empty)
 VALUES (
-    %(id)s, %(account_id)s, %(url)s, NULL, %(url)s, %(interval_seconds)s, 'created', %(now)s,
-    %(now)s, %(run_at)s, %(spread_seconds)s, %(now)s, %(log_id)s, %(type_guessing)s,
+    %(id)s, %(account_id)s, %(url)s, %(service_name)s, coalesce(%(service_item_id)s, %(url)s),
+    %(interval_seconds)s, 'created', %(now)s, %(now)s, %(run_at)s, %(spread_seconds)s, %(now)s,
+    %(log_id)s, %(type_guessing)s,
     %(quoted_fields_guessing)s, %(content_guessing)s, %(table_name)s, %(layer)s, %(key_columns)s,
     %(column_types)s, %(schema_policy)s, %(max_row_loss)s, %(on_empty)s)
 """
@@ -71,10 +73,10 @@ WHERE id = %(id)s
 _SELECT_RUN = "SELECT * FROM runs WHERE id = %s"
 
 _INSERT_RUN = """
-INSERT INTO runs (id, account_id, sync_id, log_id, state, url, file_name, options, accept,
-                  is_forced)
-VALUES (%(id)s, %(account_id)s, %(sync_id)s, %(log_id)s, 'pending', %(url)s, %(file_name)s,
-        %(options)s, %(accept)s, %(is_forced)s)
+INSERT INTO runs (id, account_id, sync_id, log_id, state, url, service_name, service_item_id,
+                  file_name, options, accept, is_forced)
+VALUES (%(id)s, %(account_id)s, %(sync_id)s, %(log_id)s, 'pending', %(url)s, %(service_name)s,
+        %(service_item_id)s, %(file_name)s, %(options)s, %(accept)s, %(is_forced)s)
 """
 
 # One statement claims: a row that another clock is claiming is left to it.
@@ -97,7 +99,7 @@ async def insert_sync(
     *,
     sync_id: UUID,
     account_id: UUID,
-    url: str,
+    source: Source,
     options: SyncOptions,
     log_id: UUID,
     now: datetime,
@@ -109,7 +111,7 @@ async def insert_sync(
         {
             "id": sync_id,
             "account_id": account_id,
-            "url": url,
+            **asdict(source),
             "log_id": log_id,
             "now": now,
             "run_at": run_at,
@@ -205,7 +207,7 @@ async def insert_run(
     account_id: UUID,
     sync_id: UUID | None,
     log_id: UUID,
-    url: str | None,
+    source: Source,
     file_name: str | None,
     options: SyncOptions,
     accept: Iterable[Accept] = (),
@@ -218,7 +220,7 @@ async def insert_run(
             "account_id": account_id,
             "sync_id": sync_id,
             "log_id": log_id,
-            "url": url,
+            **asdict(source),
             "file_name": file_name,
             "options": Jsonb(_OPTIONS.dump_python(options, mode="json")),
             "accept": [word.value for word in accept],
@@ -327,6 +329,7 @@ def _sync(row: DictRow) -> Sync:
     version = SourceVersion(
         etag=row["etag"],
         last_modified=row["last_modified"],
+        revision=row["revision"],
         content_sha256=row["content_sha256"],
         modified_at=row["source_modified_at"],
     )
@@ -346,14 +349,22 @@ def _sync(row: DictRow) -> Sync:
     )
 
 
+def read_source(row: DictRow) -> Source:
+    """The source of a run's or a preview's row."""
+    return Source(
+        url=row["url"], service_name=row["service_name"], service_item_id=row["service_item_id"]
+    )
+
+
 def _run(row: DictRow) -> Run:
     plain = (
-        "id account_id sync_id log_id url file_name attempt_count created_at started_at"
+        "id account_id sync_id log_id file_name attempt_count created_at started_at"
         " finished_at error_code error_message http_status table_id report progress"
     )
     return Run(
         **{name: row[name] for name in plain.split()},
         state=RunState(row["state"]),
+        source=read_source(row),
         options=_OPTIONS.validate_python(row["options"]),
         accept=tuple(Accept(word) for word in row["accept"]),
         is_forced=row["is_forced"],

@@ -16,9 +16,19 @@ from psycopg_pool import AsyncConnectionPool
 
 from synctables.accounts.model import Account
 from synctables.accounts.service import get_account
-from synctables.datasources.base import Fetched, NotModified, OnBytes, SourceVersion
+from synctables.datasources.base import (
+    Datasource,
+    Fetched,
+    NotModified,
+    OnBytes,
+    SourceVersion,
+)
+from synctables.datasources.drives.access import DriveAccess
 from synctables.datasources.public_url import PublicUrlDatasource
+from synctables.datasources.source import Source
 from synctables.errors import (
+    ConfigurationError,
+    DatasourceConfigurationError,
     FencedError,
     RunError,
     StuckRunError,
@@ -51,11 +61,25 @@ class Workshop:
     settings: Settings
     parts: Parts
     http: aiohttp.ClientSession
+    drives: DriveAccess
     workspaces: Path
 
     @property
     def pool(self) -> AsyncConnectionPool[Connection]:
         return self.parts.pool
+
+    def open_source(self, source: Source, *, account_id: UUID) -> tuple[Datasource, str]:
+        """The datasource that reads this source, and what it calls the item.
+
+        Raises `DatasourceConfigurationError` where the operator has not set the service up.
+        """
+        if source.service_name is None:
+            return PublicUrlDatasource(self.http, self.settings), source.url or ""
+        try:
+            datasource = self.drives.datasource(source.service_name, account_id=account_id)
+        except ConfigurationError as error:
+            raise DatasourceConfigurationError(str(error)) from error
+        return datasource, source.service_item_id or ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,14 +185,14 @@ async def _log_beginning(connection: Connection, begun: Begun) -> None:
 
 
 def _fetch_of(begun: Begun, order: Order, workshop: Workshop) -> Fetch:
-    """The fetch stage of this run: from the URL, or from what was uploaded."""
+    """The fetch stage of this run: from its source, or from what was uploaded."""
     run = begun.run
 
-    async def from_url(into: Path, on_bytes: OnBytes) -> Fetched | NotModified:
-        source = PublicUrlDatasource(workshop.http, workshop.settings)
+    async def from_source(into: Path, on_bytes: OnBytes) -> Fetched | NotModified:
+        datasource, item = workshop.open_source(run.source, account_id=run.account_id)
         return await fetch(
-            source,
-            run.url or "",
+            datasource,
+            item,
             known=await _known_version(begun, order, workshop),
             into=into,
             on_bytes=on_bytes,
@@ -185,7 +209,7 @@ def _fetch_of(begun: Begun, order: Order, workshop: Workshop) -> Fetch:
                 on_bytes=on_bytes,
             )
 
-    return from_url if run.url is not None else from_upload
+    return from_upload if run.source.is_upload else from_source
 
 
 async def _known_version(begun: Begun, order: Order, workshop: Workshop) -> SourceVersion | None:

@@ -11,6 +11,7 @@ from uuid import UUID, uuid4
 from procrastinate import App
 
 from synctables.accounts.model import Account
+from synctables.datasources.source import Source
 from synctables.datasources.url import validate_url
 from synctables.errors import InvalidRequestError, UnknownItemError
 from synctables.importer.model import ColumnType
@@ -82,7 +83,7 @@ async def create_sync(
     jobs_app: App,
     *,
     account: Account,
-    url: str,
+    source: Source,
     options: SyncOptions,
     limits: SyncLimits,
 ) -> tuple[Sync, UUID]:
@@ -90,7 +91,7 @@ async def create_sync(
 
     Raises `InvalidRequestError` before anything is stored.
     """
-    url = validate_url(url)
+    source = checked_source(source)
     _check_interval(options.interval_seconds, limits)
     now = _now()
     sync_id = uuid4()
@@ -99,7 +100,7 @@ async def create_sync(
         connection,
         sync_id=sync_id,
         account_id=account.id,
-        url=url,
+        source=source,
         options=options,
         log_id=uuid4(),
         now=now,
@@ -126,7 +127,7 @@ async def start_run(
         account_id=sync.account_id,
         sync_id=sync.id,
         log_id=sync.log_id,
-        url=sync.url,
+        source=sync.source,
         file_name=None,
         options=sync.options,
         accept=accept,
@@ -231,15 +232,15 @@ async def create_import(
     jobs_app: App,
     *,
     account: Account,
-    url: str | None,
+    source: Source,
     file_name: str | None,
     options: SyncOptions,
     content: AsyncIterator[bytes] | None,
     limits: SyncLimits,
 ) -> UUID:
-    """Store a plain import of a URL, or of an uploaded file with its ``content``, and its job."""
-    if (url is None) == (content is None):
-        raise InvalidRequestError("Give either a url or a file to import.")
+    """Store a plain import, of a source or of an uploaded file's ``content``, and its job."""
+    if source.is_upload == (content is None):
+        raise InvalidRequestError("Give either a url, an item of a service, or a file to import.")
     run_id = uuid4()
     await repository.insert_run(
         connection,
@@ -247,7 +248,7 @@ async def create_import(
         account_id=account.id,
         sync_id=None,
         log_id=run_id,
-        url=validate_url(url) if url is not None else None,
+        source=checked_source(source),
         file_name=file_name,
         options=options,
     )
@@ -289,6 +290,13 @@ async def queue_due_syncs(connection: Connection, jobs_app: App, *, limit: int) 
     for sync in due:
         await start_run(connection, jobs_app, sync)
     return len(due)
+
+
+def checked_source(source: Source) -> Source:
+    """The source as it is stored, its address validated. Raises `InvalidRequestError`."""
+    if source.is_item or source.url is None:
+        return source
+    return replace(source, url=validate_url(source.url))
 
 
 def _check_interval(seconds: int, limits: SyncLimits) -> None:

@@ -80,7 +80,7 @@ def describe(sync: Sync, *, row_counts: dict[UUID, int], now: datetime) -> SyncL
     return SyncLine(
         id=sync.id,
         name=sync.name or sync.options.table_name or "(no table yet)",
-        source=public_url(sync.url),
+        source=_source_of(sync),
         every=format_seconds(sync.options.interval_seconds),
         state=sync.state.value,
         result=(sync.error_message or _RESULTS[sync.state]) if is_failure else _RESULTS[sync.state],
@@ -88,6 +88,12 @@ def describe(sync: Sync, *, row_counts: dict[UUID, int], now: datetime) -> SyncL
         next_look=moment(sync.run_at, now=now),
         row_count=row_counts.get(sync.table_id) if sync.table_id else None,
     )
+
+
+def _source_of(sync: Sync) -> str:
+    if sync.source.is_item:
+        return f"{sync.service_name}: {sync.service_item_id}"
+    return public_url(sync.url or "")
 
 
 def moment(at: datetime, *, now: datetime) -> Moment:

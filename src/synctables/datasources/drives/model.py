@@ -102,6 +102,10 @@ class Drive(Protocol):
         """As people call it."""
         ...
 
+    def reads_without_token(self, settings: Settings) -> bool:
+        """Whether the operator let every account read with a login of the installation's own."""
+        ...
+
     def oauth_client(self, settings: Settings) -> OAuthClient:
         """Raises `ConfigurationError` that names the missing settings and the page about them."""
         ...

@@ -1,0 +1,157 @@
+"""The token of an account at a service, as all workers on all machines share it.
+
+Blocking, with a connection of its own for each call: the SDKs ask for tokens in threads, about
+once an hour. A row's lock makes everybody else wait while one of them renews it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+from uuid import UUID
+
+import psycopg
+from psycopg.rows import DictRow, dict_row
+
+from synctables.accounts.seal import Seal
+from synctables.datasources.drives.model import OAuthToken
+from synctables.db.pool import connection_options
+from synctables.errors import DatasourceConnectError, NotConnectedError
+
+_SELECT = (
+    "SELECT sealed FROM oauth_tokens WHERE account_id = %(account_id)s AND service = %(service)s"
+)
+
+_STORE = """
+INSERT INTO oauth_tokens (account_id, service, sealed)
+VALUES (%(account_id)s, %(service)s, %(sealed)s)
+ON CONFLICT (account_id, service) DO UPDATE SET sealed = excluded.sealed, updated_at = now()
+"""
+
+_REPLACE = """
+UPDATE oauth_tokens SET sealed = %(sealed)s, updated_at = now()
+WHERE account_id = %(account_id)s AND service = %(service)s AND sealed = %(before)s
+"""
+
+_DELETE = """
+DELETE FROM oauth_tokens
+WHERE account_id = %(account_id)s AND service = %(service)s AND sealed = %(before)s
+"""
+
+_LOCK_TIMEOUT = "SET LOCAL lock_timeout = '120s'"
+"""Longer than any call to a token endpoint takes."""
+
+Connection = psycopg.Connection[DictRow]
+
+
+class StoredTokens:
+    """The `Tokens` of one account at one service. ``title``: the service, as people call it."""
+
+    def __init__(
+        self, database_url: str, seal: Seal, *, account_id: UUID, service: str, title: str
+    ) -> None:
+        self._database_url = database_url
+        self._seal = seal
+        self._title = title
+        self._key: dict[str, Any] = {"account_id": account_id, "service": service}
+
+    def find(self) -> OAuthToken | None:
+        """The stored token; None where there is none. Raises `ConfigurationError`."""
+        with self._connect() as connection:
+            sealed = self._select(connection)
+        return self._open(sealed) if sealed else None
+
+    def current(self) -> OAuthToken:
+        """The stored token. Raises `NotConnectedError` where there is none."""
+        token = self.find()
+        if token is None:
+            raise self._not_connected()
+        return token
+
+    def renew(self, stale: OAuthToken, exchange: Callable[[OAuthToken], OAuthToken]) -> OAuthToken:
+        """What replaces ``stale``, committed before it is returned.
+
+        ``exchange`` runs while the row is locked, so it must not ask for tokens itself. Raises
+        what it raises, `NotConnectedError`, and `DatasourceConnectError` where another worker's
+        exchange does not end.
+        """
+        with self._connect() as connection:
+            before = self._lock(connection)
+            if before is None:
+                raise self._not_connected()
+            stored = self._open(before)
+            if stored.access_token != stale.access_token:
+                return stored
+            fresh = exchange(stored)
+            fresh = replace(fresh, refresh_token=fresh.refresh_token or stored.refresh_token)
+            self._replace(connection, before, fresh)
+        return fresh
+
+    def store(self, token: OAuthToken) -> None:
+        """Keep a token that a new consent gave, in place of any other."""
+        with self._connect() as connection:
+            connection.execute(_STORE, {**self._key, "sealed": self._seal.seal(token.to_json())})
+
+    def discard(self, dead: OAuthToken) -> None:
+        """Forget ``dead``; a token that replaced it stays."""
+        with self._connect() as connection:
+            before = self._lock(connection)
+            if before and self._open(before).access_token == dead.access_token:
+                connection.execute(_DELETE, {**self._key, "before": before})
+
+    def remove(self, withdraw: Callable[[OAuthToken], None]) -> bool:
+        """Withdraw the token at the service and forget it; false: there is none.
+
+        Nobody can renew it meanwhile. Raises what ``withdraw`` raises, and then forgets nothing.
+        """
+        with self._connect() as connection:
+            before = self._lock(connection)
+            if before is None:
+                return False
+            withdraw(self._open(before))
+            connection.execute(_DELETE, {**self._key, "before": before})
+        return True
+
+    def _replace(self, connection: Connection, before: bytes, fresh: OAuthToken) -> None:
+        """Store what replaces a token, and commit. The service may already refuse the old one.
+
+        So a connection that is lost now is no reason to lose the token as well.
+        """
+        values = {**self._key, "sealed": self._seal.seal(fresh.to_json()), "before": before}
+        try:
+            connection.execute(_REPLACE, values)
+            connection.commit()
+        except psycopg.OperationalError:
+            with self._connect() as another:
+                another.execute(_REPLACE, values)
+
+    def _lock(self, connection: Connection) -> bytes | None:
+        """The row's content, once nobody else works on it."""
+        connection.execute(_LOCK_TIMEOUT)
+        try:
+            return self._select(connection, for_update=True)
+        except psycopg.errors.LockNotAvailable as error:
+            message = f"The access to {self._title} is being renewed for too long."
+            raise DatasourceConnectError(message) from error
+
+    def _select(self, connection: Connection, *, for_update: bool = False) -> bytes | None:
+        lock = " FOR UPDATE" if for_update else ""
+        row = connection.execute(_SELECT + lock, self._key).fetchone()
+        return bytes(row["sealed"]) if row else None
+
+    def _open(self, sealed: bytes) -> OAuthToken:
+        return OAuthToken.from_json(self._seal.open(sealed))
+
+    @contextmanager
+    def _connect(self) -> Iterator[Connection]:
+        with psycopg.connect(
+            self._database_url,
+            row_factory=dict_row,
+            **connection_options("synctables tokens"),
+        ) as connection:
+            yield connection
+
+    def _not_connected(self) -> NotConnectedError:
+        return NotConnectedError(f"This account is not connected to {self._title}.")

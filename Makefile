@@ -1,7 +1,7 @@
 # Two commands to know: `make demo` and `make test`. Both install what is missing first.
 
 .DEFAULT_GOAL := help
-.PHONY: help dev demo check style types imports locks test test-full bench lock clean
+.PHONY: help dev demo check style types imports locks test test-full test-live bench lock clean
 
 BIN := .venv/bin
 # One more than two cores: tests of whole processes mostly wait.
@@ -32,10 +32,13 @@ locks: dev
 	scripts/lock --check
 
 test: dev  ## the test suite; ARGS=… goes to pytest
-	$(BIN)/pytest -m "not full" -n $(TEST_PROCESSES) $(ARGS)
+	$(BIN)/pytest -m "not full and not live" -n $(TEST_PROCESSES) $(ARGS)
 
 test-full: dev  ## the test suite with what takes long
-	SYNCTABLES_HYPOTHESIS_PROFILE=full $(BIN)/pytest -n $(TEST_PROCESSES) $(ARGS)
+	SYNCTABLES_HYPOTHESIS_PROFILE=full $(BIN)/pytest -m "not live" -n $(TEST_PROCESSES) $(ARGS)
+
+test-live: dev  ## the tests of cloud services at the services themselves; skipped without credentials
+	$(BIN)/pytest -m live $(ARGS)
 
 bench:  ## side by side with others: ROWS=2000000 RUNS=5 ONLY=csv,refresh,…; an hour or two at full size
 	@scripts/bootstrap bench

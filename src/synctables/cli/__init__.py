@@ -12,7 +12,7 @@ from typing import Annotated, NoReturn
 import typer
 from typer.main import get_command
 
-from synctables.cli import accounts, database, imports, parts, previews, serve, syncs
+from synctables.cli import accounts, database, drives, imports, parts, previews, serve, syncs
 from synctables.cli.output import complain
 from synctables.errors import InvalidRequestError, SynctablesError
 
@@ -44,6 +44,7 @@ parts.register(app)
 syncs.register(app)
 previews.register(app)
 imports.register(app)
+drives.register(app)
 accounts.register(app)
 database.register(app)
 

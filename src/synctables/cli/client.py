@@ -7,7 +7,7 @@ import json
 import os
 import socket
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -48,8 +48,8 @@ class Client:
     def of(cls, access: LocalAccess) -> Client:
         return cls(server=access.server, api_key=access.api_key)
 
-    def get(self, path: str) -> Any:
-        return self._call("GET", path)
+    def get(self, path: str, *, query: Mapping[str, str] | None = None) -> Any:
+        return self._call("GET", f"{path}?{urlencode(query)}" if query else path)
 
     def post(self, path: str, body: object) -> Any:
         return self._call("POST", path, body)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from synctables.cli.options import ApiKey, AsJson, DataDir, Server, Table
+from synctables.cli.options import ApiKey, AsJson, DataDir, OfService, Server, Table, source_of
 from synctables.cli.output import print_json, say
 from synctables.cli.places import find_client
 from synctables.errors import InvalidRequestError
@@ -20,23 +20,30 @@ def register(app: typer.Typer) -> None:
 
 def import_once(
     source: Annotated[
-        str, typer.Argument(metavar="FILE-or-URL", help="A file here, or an http(s) address.")
+        str,
+        typer.Argument(
+            metavar="FILE-or-URL-or-ITEM",
+            help="A file here, an http(s) address, or a service's item.",
+        ),
     ],
     *,
+    service: OfService = None,
     table: Table = None,
     as_json: AsJson = False,
     server: Server = None,
     api_key: ApiKey = None,
     data_dir: DataDir = None,
 ) -> None:
-    """Make a table of a file or an address, once, and wait for it."""
+    """Make a table of a file, once, and wait for it."""
     from synctables.cli.syncs import fail
     from synctables.cli.waiting import wait_for_import
 
-    file = None if _is_address(source) else _readable(Path(source))
+    file = None if service or _is_address(source) else _readable(Path(source))
     client = find_client(server=server, api_key=api_key, data_dir=data_dir)
     names = {"table_name": table} if table else {}
-    answer = _send(client, file, names) if file else _ask_for(client, source, names)
+    answer = (
+        _send(client, file, names) if file else _ask_for(client, source_of(source, service) | names)
+    )
     item = wait_for_import(client, answer["item_queue_id"], log_id=answer["item_queue_id"])
     if as_json:
         print_json(item)
@@ -64,10 +71,10 @@ def _send(client: "Client", file: Path, names: dict[str, str]) -> dict[str, Any]
     return upload(client, file, query={"filename": file.name} | names)
 
 
-def _ask_for(client: "Client", url: str, names: dict[str, str]) -> dict[str, Any]:
+def _ask_for(client: "Client", parameters: dict[str, str]) -> dict[str, Any]:
     from synctables.cli.client import path_of
 
-    answer: dict[str, Any] = client.post(path_of("imports"), {"url": url} | names)
+    answer: dict[str, Any] = client.post(path_of("imports"), parameters)
     return answer
 
 

@@ -72,6 +72,21 @@ Table = Annotated[
     str | None,
     typer.Option("--table", metavar="NAME", help="Name of the table.", show_default="the file's"),
 ]
+OfService = Annotated[
+    str | None,
+    typer.Option(
+        "--service",
+        metavar="SERVICE",
+        help="gdrive, dropbox or box: the source is a file there, by id, path or shared link.",
+    ),
+]
 SyncReference = Annotated[
     str, typer.Argument(metavar="ID-or-NAME", help="The sync table's id or its name.")
 ]
+
+
+def source_of(address: str, service: str | None) -> dict[str, str]:
+    """The parameters that name a source: an address, or a service and its item."""
+    if service:
+        return {"service_name": service, "service_item_id": address}
+    return {"url": address}

@@ -10,12 +10,14 @@ from synctables.cli.options import (
     ApiKey,
     AsJson,
     DataDir,
+    OfService,
     Server,
     SyncReference,
     Table,
     Wait,
     format_interval,
     parse_interval,
+    source_of,
 )
 from synctables.cli.output import (
     complain,
@@ -66,8 +68,12 @@ def register(app: typer.Typer) -> None:
 
 
 def add(
-    url: Annotated[str, typer.Argument(metavar="URL", help="Address of the file.")],
+    source: Annotated[
+        str,
+        typer.Argument(metavar="URL-or-ITEM", help="Address of the file, or a service's item."),
+    ],
     *,
+    service: OfService = None,
     interval: Interval = 3600,
     table: Table = None,
     wait: Wait = False,
@@ -76,11 +82,12 @@ def add(
     api_key: ApiKey = None,
     data_dir: DataDir = None,
 ) -> None:
-    """Make a table of the file at URL and keep it equal to the file from now on."""
+    """Make a table of a file and keep it equal to the file from now on."""
     from synctables.cli.client import path_of
 
     client = find_client(server=server, api_key=api_key, data_dir=data_dir)
-    body = {"url": url, "interval": interval} | ({"table_name": table} if table else {})
+    body: Json = {**source_of(source, service), "interval": interval}
+    body |= {"table_name": table} if table else {}
     sync: Json = client.post(path_of("synchronizations"), body)
     item: Json | None = None
     if wait:

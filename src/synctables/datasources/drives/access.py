@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime
-from functools import cached_property
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -53,11 +52,6 @@ class DriveAccess:
         self._pool = pool
         self._database_url = database_url
 
-    @cached_property
-    def seal(self) -> Seal:
-        """Loaded at first need: an installation without drives needs no key."""
-        return load_seal(self._settings)
-
     def datasource(self, service: str, *, account_id: UUID) -> Datasource:
         """The account's drive. Raises `ConfigurationError`, `InvalidRequestError`."""
         tokens = self._tokens(service, account_id=account_id)
@@ -73,7 +67,7 @@ class DriveAccess:
         async with self._pool.connection() as connection:
             state, verifier = await begin_consent(
                 connection,
-                self.seal,
+                self._load_keys(),
                 account_id=account_id,
                 service=service,
                 redirect_uri=redirect_uri,
@@ -87,7 +81,7 @@ class DriveAccess:
         """Redeem the code with which a browser returns. Raises `ConsentError`."""
         async with self._pool.connection() as connection:
             consent = await take_consent(
-                connection, self.seal, state=state, service=service, now=datetime.now(UTC)
+                connection, self._load_keys(), state=state, service=service, now=datetime.now(UTC)
             )
         if consent is None:
             raise ConsentError(
@@ -103,7 +97,7 @@ class DriveAccess:
         async with self._pool.connection() as connection:
             consent = await take_newest_consent(
                 connection,
-                self.seal,
+                self._load_keys(),
                 account_id=account_id,
                 service=service,
                 now=datetime.now(UTC),
@@ -172,8 +166,12 @@ class DriveAccess:
     def _tokens(self, service: str, *, account_id: UUID) -> StoredTokens:
         return StoredTokens(
             self._database_url,
-            self.seal,
+            self._load_keys,
             account_id=account_id,
             service=service,
             title=find_drive(service).title,
         )
+
+    def _load_keys(self) -> Seal:
+        """Read anew each time: a rotation replaces them under running processes."""
+        return load_seal(self._settings)

@@ -43,6 +43,13 @@ WHERE account_id = %(account_id)s AND service = %(service)s AND sealed = %(befor
 _LOCK_TIMEOUT = "SET LOCAL lock_timeout = '120s'"
 """Longer than any call to a token endpoint takes."""
 
+# Keys are only read once the table is locked, so that nobody seals with a key that is being
+# replaced: `reseal_all` keeps everybody out meanwhile.
+_ENTER = "LOCK TABLE oauth_tokens IN ROW EXCLUSIVE MODE"
+_KEEP_OUT = "LOCK TABLE oauth_tokens IN EXCLUSIVE MODE"
+
+_SELECT_ALL = "SELECT account_id, service, sealed FROM oauth_tokens"
+
 Connection = psycopg.Connection[DictRow]
 
 
@@ -50,10 +57,16 @@ class StoredTokens:
     """The `Tokens` of one account at one service. ``title``: the service, as people call it."""
 
     def __init__(
-        self, database_url: str, seal: Seal, *, account_id: UUID, service: str, title: str
+        self,
+        database_url: str,
+        load_keys: Callable[[], Seal],
+        *,
+        account_id: UUID,
+        service: str,
+        title: str,
     ) -> None:
         self._database_url = database_url
-        self._seal = seal
+        self._load_keys = load_keys
         self._title = title
         self._key: dict[str, Any] = {"account_id": account_id, "service": service}
 
@@ -61,7 +74,7 @@ class StoredTokens:
         """The stored token; None where there is none. Raises `ConfigurationError`."""
         with self._connect() as connection:
             sealed = self._select(connection)
-        return self._open(sealed) if sealed else None
+            return self._open(sealed) if sealed else None
 
     def current(self) -> OAuthToken:
         """The stored token. Raises `NotConnectedError` where there is none."""
@@ -92,7 +105,7 @@ class StoredTokens:
     def store(self, token: OAuthToken) -> None:
         """Keep a token that a new consent gave, in place of any other."""
         with self._connect() as connection:
-            connection.execute(_STORE, {**self._key, "sealed": self._seal.seal(token.to_json())})
+            connection.execute(_STORE, {**self._key, "sealed": self._sealed(token)})
 
     def discard(self, dead: OAuthToken) -> None:
         """Forget ``dead``; a token that replaced it stays."""
@@ -119,7 +132,7 @@ class StoredTokens:
 
         So a connection that is lost now is no reason to lose the token as well.
         """
-        values = {**self._key, "sealed": self._seal.seal(fresh.to_json()), "before": before}
+        values = {**self._key, "sealed": self._sealed(fresh), "before": before}
         try:
             connection.execute(_REPLACE, values)
             connection.commit()
@@ -129,12 +142,7 @@ class StoredTokens:
 
     def _lock(self, connection: Connection) -> bytes | None:
         """The row's content, once nobody else works on it."""
-        connection.execute(_LOCK_TIMEOUT)
-        try:
-            return self._select(connection, for_update=True)
-        except psycopg.errors.LockNotAvailable as error:
-            message = f"The access to {self._title} is being renewed for too long."
-            raise DatasourceConnectError(message) from error
+        return self._select(connection, for_update=True)
 
     def _select(self, connection: Connection, *, for_update: bool = False) -> bytes | None:
         lock = " FOR UPDATE" if for_update else ""
@@ -142,16 +150,47 @@ class StoredTokens:
         return bytes(row["sealed"]) if row else None
 
     def _open(self, sealed: bytes) -> OAuthToken:
-        return OAuthToken.from_json(self._seal.open(sealed))
+        return OAuthToken.from_json(self._load_keys().open(sealed))
+
+    def _sealed(self, token: OAuthToken) -> bytes:
+        return self._load_keys().seal(token.to_json())
 
     @contextmanager
     def _connect(self) -> Iterator[Connection]:
-        with psycopg.connect(
-            self._database_url,
-            row_factory=dict_row,
-            **connection_options("synctables tokens"),
-        ) as connection:
-            yield connection
+        """A transaction of its own, committed at the end of the block."""
+        with _connected(self._database_url) as connection:
+            try:
+                connection.execute(_LOCK_TIMEOUT)
+                connection.execute(_ENTER)
+                yield connection
+            except psycopg.errors.LockNotAvailable as error:
+                message = f"The access to {self._title} is being renewed for too long."
+                raise DatasourceConnectError(message) from error
 
     def _not_connected(self) -> NotConnectedError:
         return NotConnectedError(f"This account is not connected to {self._title}.")
+
+
+def reseal_all(database_url: str, load_keys: Callable[[], Seal]) -> int:
+    """Seal every token with the newest key; gives their count.
+
+    ``load_keys`` is called while nobody else reads or writes a token, so it may replace keys.
+    Raises `ConfigurationError` where a token's key is missing; nothing is changed then.
+    """
+    with _connected(database_url) as connection:
+        connection.execute(_LOCK_TIMEOUT)
+        connection.execute(_KEEP_OUT)
+        keys = load_keys()
+        rows = connection.execute(_SELECT_ALL).fetchall()
+        for row in rows:
+            before = bytes(row["sealed"])
+            connection.execute(_REPLACE, {**row, "sealed": keys.reseal(before), "before": before})
+    return len(rows)
+
+
+@contextmanager
+def _connected(database_url: str) -> Iterator[Connection]:
+    with psycopg.connect(
+        database_url, row_factory=dict_row, **connection_options("synctables tokens")
+    ) as connection:
+        yield connection

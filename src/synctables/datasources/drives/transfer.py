@@ -17,6 +17,7 @@ from typing import Protocol, TypeVar
 from synctables.datasources.base import OnBytes
 from synctables.datasources.sink import check_size, disk_errors
 from synctables.errors import (
+    DatasourceConnectError,
     DownloadError,
     DownloadTimeoutError,
     PartialFileError,
@@ -24,7 +25,7 @@ from synctables.errors import (
 )
 
 _MAX_FRUITLESS_ATTEMPTS = 5
-_MENDABLE = (PartialFileError, DownloadTimeoutError, DownloadError)
+_MENDABLE = (PartialFileError, DownloadTimeoutError, DownloadError, DatasourceConnectError)
 
 Result = TypeVar("Result")
 

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
+from tempfile import mkstemp
 from typing import TYPE_CHECKING, Any
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
@@ -125,22 +126,21 @@ def _read_or_create(path: Path) -> list[str]:
 
 def _link_new(path: Path) -> None:
     """Create the file, content and all; where another process was faster, its key counts."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    _write_private(draft, [create_key()])
+    draft = _write_draft(path, [create_key()])
     with suppress(FileExistsError):
         os.link(draft, path)
     draft.unlink()
 
 
 def _write(path: Path, keys: list[str]) -> None:
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    _write_private(draft, keys)
-    draft.replace(path)
+    _write_draft(path, keys).replace(path)
 
 
-def _write_private(path: Path, keys: list[str]) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+def _write_draft(path: Path, keys: list[str]) -> Path:
+    """A file beside ``path`` that only its owner may read."""
+    descriptor, name = mkstemp(dir=path.parent, prefix=f".{path.name}.")
     with os.fdopen(descriptor, "w", encoding="ascii") as file:
         file.write("\n".join(keys) + "\n")
         file.flush()
         os.fsync(file.fileno())
+    return Path(name)

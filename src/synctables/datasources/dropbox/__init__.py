@@ -23,6 +23,9 @@ class _Dropbox:
     name = "dropbox"
     title = "Dropbox"
 
+    def reads_without_token(self, settings: Settings) -> bool:
+        return False
+
     def oauth_client(self, settings: Settings) -> OAuthClient:
         _check(settings)
         from synctables.datasources.dropbox.oauth import DropboxOAuthClient

@@ -13,8 +13,8 @@ help:  ## this list
 dev:  ## install what is missing (PostgreSQL, PostGIS, …) and prepare .venv
 	@scripts/bootstrap
 
-demo: dev  ## six real files that change, and the tables that follow them; ONCE=1: one round
-	@$(BIN)/python scripts/demo.py $(if $(filter-out 0,$(ONCE)),--once)
+demo: dev  ## six real files that change, and the tables that follow them; ONCE=1: one round; CLOUD=1: cloud drives
+	@$(BIN)/python scripts/demo.py $(if $(filter-out 0,$(ONCE)),--once) $(if $(filter-out 0,$(CLOUD)),--cloud)
 
 check: style types imports locks  ## style, types, imports, lock files
 

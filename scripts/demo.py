@@ -40,8 +40,9 @@ def main() -> int:
     arguments = _parse_arguments()
     signal.signal(signal.SIGTERM, _interrupt)
     console = Console(highlight=False)
+    run = _run_cloud if arguments.cloud else _run
     try:
-        return _run(arguments, console=console)
+        return run(arguments, console=console)
     except KeyboardInterrupt:
         console.print("The demo is over.")
         return INTERRUPTED if arguments.once else 0
@@ -53,6 +54,9 @@ def main() -> int:
 def _parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--once", action="store_true", help="one import, one refresh, then end")
+    parser.add_argument(
+        "--cloud", action="store_true", help="files in cloud drives, at local doubles of them"
+    )
     parser.add_argument("--port", type=int, default=0, help="port of the service; 0: a free one")
     parser.add_argument("--data-dir", type=Path, help="a new directory to use, and to keep")
     parser.add_argument(
@@ -88,6 +92,27 @@ def _run(arguments: argparse.Namespace, *, console: Console) -> int:
     elapsed_seconds = time.monotonic() - started_at
     console.print(f"Six files imported and refreshed in {elapsed_seconds:.0f} s.")
     return 0
+
+
+def _run_cloud(arguments: argparse.Namespace, *, console: Console) -> int:
+    from demonstration.cloud import run_cloud_service, tour
+
+    def say(line: str) -> None:
+        console.print(line, soft_wrap=True, markup=False)
+
+    say("Starting Synctables, and doubles of three cloud drives on this machine …")
+    with run_cloud_service(arguments.data_dir, port=arguments.port) as (service, drives):
+        tour(service, drives, say=say)
+        if not arguments.once:
+            say(_CLOUD_HINT.format(service=service))
+            signal.pause()
+    return 0
+
+
+_CLOUD_HINT = """
+Now you: ask {service.address}/api/v1/imports/service/dropbox/auth_url?api_key={service.api_key}
+and open the address that it answers with. The browser warns, because nobody else vouches for the
+double's certificate. Ctrl-C ends the demo."""
 
 
 def _follow(service: Service, file: ChangingFile, *, interval_seconds: int) -> Followed:

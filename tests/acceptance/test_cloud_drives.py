@@ -12,11 +12,11 @@ import psycopg
 import pytest
 import requests
 
+from doubles.drives import DriveDouble
 from synctables.db.pool import connect
 from synctables.importer.publish import EVENT_CHANNEL
 from synctables.settings import load_settings
 from tests.support.api_server import ApiAccount, serve_api
-from tests.support.drives import DriveDouble
 from tests.support.workers import WAIT_SECONDS, Connection, running_worker
 
 FIRST = b"name,lat,lon\nOslo,59.9,10.7\nBergen,60.4,5.3\n"

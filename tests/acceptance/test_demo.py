@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from doubles.drives import RUNNERS
+
 DEMO = Path(__file__).resolve().parents[2] / "scripts" / "demo.py"
 FORMATS = {"CSV", "GeoJSON", "Shapefile", "XLSX", "GPKG", "KML"}
 LONGEST_SECONDS = 300.0
@@ -33,6 +35,19 @@ def test_once_imports_and_refreshes_six_formats_and_leaves_nothing_behind(short_
     lines = [line.split() for line in output.splitlines() if "equal to the file" in line]
     for verb in ("imported", "refreshed"):
         assert {line[1] for line in lines if line[2:3] == [verb]} == FORMATS
+    assert list(short_dir.iterdir()) == []
+
+
+def test_cloud_drives_are_shown_from_consent_to_revocation(short_dir: Path) -> None:
+    demo = _start(short_dir, "--cloud", "--once")
+    output, complaints = demo.communicate(timeout=LONGEST_SECONDS)
+    assert demo.returncode == 0, output + complaints
+    for drive in RUNNERS:
+        lines = [line for line in output.splitlines() if line.startswith(drive)]
+        assert [line.split()[1] for line in lines] == [
+            "connected,", "picked", "imported", "refreshed,", "refreshed,", "refreshed,",
+            "revoked:",
+        ]  # fmt: skip
     assert list(short_dir.iterdir()) == []
 
 

@@ -1,95 +1,16 @@
-"""Each cloud drive in one shape: a double that listens, the settings for it, and what users do.
-
-The fixture ``drive`` runs a test once for each service.
-"""
+"""The fixture ``drive``: a test that takes it runs once for each service's double."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import timedelta
-from typing import Any, Protocol
+from collections.abc import Iterator
 
 import pytest
-import requests
 
-from doubles.dropbox import DropboxDouble
-from doubles.oauth import Authority
-from doubles.server import Trouble, run_double
+from doubles.drives import RUNNERS, DriveDouble
 from tests.support.clouds import CloudAuthority
-
-
-class _Double(Protocol):
-    base_url: str
-    authority: Authority
-    trouble: Trouble
-
-
-@dataclass(frozen=True, kw_only=True)
-class DriveDouble:
-    """One service with a user in front of it."""
-
-    service: str
-    double: _Double
-    ca_file: str
-    download_path: str
-    """Requests whose path matches this bring a file's bytes."""
-    put: Callable[[str, bytes], str]
-    """Puts a file into the root, or a new version of it. Returns its id."""
-    delete: Callable[[str], None]
-
-    @property
-    def settings(self) -> Mapping[str, Any]:
-        authority = self.double.authority
-        return {
-            f"{self.service}_client_id": authority.client_id,
-            f"{self.service}_client_secret": authority.client_secret,
-            f"{self.service}_endpoint": self.double.base_url,
-            "drive_ca_file": self.ca_file,
-        }
-
-    @property
-    def download_count(self) -> int:
-        return len(self.double.trouble.seen(self.download_path))
-
-    def let_token_expire(self) -> None:
-        """Time passes for the service: access tokens end, refresh tokens do not."""
-        self.double.authority.advance(timedelta(hours=2))
-
-    def revoke(self) -> None:
-        """The user takes the consent back, at the service."""
-        self.double.authority.revoke_everything()
-
-    def agree(self, auth_url: str) -> str:
-        """The user agrees on the page of consent. Returns where the browser is sent."""
-        page = requests.get(auth_url, verify=self.ca_file, timeout=20)
-        assert page.status_code == 200, page.text
-        answer = requests.get(
-            f"{auth_url}&approve=1", verify=self.ca_file, timeout=20, allow_redirects=False
-        )
-        assert answer.status_code == 302, answer.text
-        return answer.headers["Location"]
-
-
-@contextmanager
-def run_dropbox(authority: CloudAuthority) -> Iterator[DriveDouble]:
-    double = DropboxDouble()
-    with run_double(double, authority.ca):
-        yield DriveDouble(
-            service="dropbox",
-            double=double,
-            ca_file=str(authority.ca_file),
-            download_path="/2/files/download",
-            put=lambda name, content: double.files.put(f"/{name}", content),
-            delete=lambda name: double.files.delete(f"/{name}"),
-        )
-
-
-RUNNERS = {"dropbox": run_dropbox}
 
 
 @pytest.fixture(params=sorted(RUNNERS))
 def drive(request: pytest.FixtureRequest, cloud_authority: CloudAuthority) -> Iterator[DriveDouble]:
-    with RUNNERS[request.param](cloud_authority) as running:
+    with RUNNERS[request.param](cloud_authority.ca, cloud_authority.ca_file) as running:
         yield running

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from synctables.datasources.dropbox.failures import TokenRefusedError, call_failures
-from synctables.datasources.dropbox.session import open_session, timeouts
+from synctables.datasources.dropbox.session import open_client, open_session
 from synctables.errors import DropboxPermissionError
 
 if TYPE_CHECKING:
@@ -78,17 +78,8 @@ class Account:
             return request(self._rooted(client))
 
     def _client(self, token: OAuthToken) -> Any:
-        """The SDK, which neither renews tokens nor tries again: both are decided elsewhere."""
-        from dropbox import Dropbox
-
         self._session = self._session or open_session(self._settings)
-        return Dropbox(
-            token.access_token,
-            session=self._session,
-            timeout=timeouts(self._settings),
-            max_retries_on_error=0,
-            max_retries_on_rate_limit=0,
-        )
+        return open_client(token.access_token, self._session, self._settings)
 
     def _learn_root(self, root_info: Any) -> None:
         is_apart = root_info.root_namespace_id != root_info.home_namespace_id

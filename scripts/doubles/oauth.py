@@ -113,6 +113,11 @@ class Authority:
             digest = hashlib.sha256(verifier.encode()).digest()
             if base64.urlsafe_b64encode(digest).rstrip(b"=").decode() != known.challenge:
                 raise RefusedError("invalid_grant", "The code_verifier does not fit.")
+        return self.grant()
+
+    def grant(self) -> Issued:
+        """A consent that was given without the page: to a service account, or before a test."""
+        with self._lock:
             grant = Grant(refresh_token=_new_token("refresh"))
             self._grants.append(grant)
             return self._issue(grant)

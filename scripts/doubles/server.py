@@ -129,7 +129,7 @@ async def _cut(
     await broken.prepare(request)
     await broken.write(body[:after_bytes])
     if request.transport:
-        request.transport.close()
+        request.transport.abort()  # over TLS, close would wait for the other side
     return broken
 
 
@@ -147,6 +147,12 @@ def run_double(double: Double, authority: trustme.CA) -> Iterator[None]:
         port: int = runner.addresses[0][1]
         return port
 
+    async def stop() -> None:
+        for connection in runner.server.connections if runner.server else ():
+            if connection.transport:
+                connection.transport.abort()
+        await runner.cleanup()
+
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
     try:
@@ -154,7 +160,7 @@ def run_double(double: Double, authority: trustme.CA) -> Iterator[None]:
         double.base_url = f"https://localhost:{port}"
         yield
     finally:
-        asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(_START_SECONDS)
+        asyncio.run_coroutine_threadsafe(stop(), loop).result(_START_SECONDS)
         loop.call_soon_threadsafe(loop.stop)
         thread.join(_START_SECONDS)
         loop.close()

@@ -42,6 +42,8 @@ class Fault:
 
     path: str
     """A regular expression that the path must match from its beginning."""
+    query: str = ""
+    """One that is to be found in the query: for services that tell requests apart by it."""
     status: int = 500
     headers: Mapping[str, str] = field(default_factory=dict)
     body: str = ""
@@ -88,7 +90,9 @@ class Trouble:
                 )
             )
             for fault in self._faults:
-                if re.match(fault.path, request.path):
+                if re.match(fault.path, request.path) and re.search(
+                    fault.query, request.query_string
+                ):
                     self._faults.remove(fault)
                     return fault
         return None
@@ -125,7 +129,7 @@ async def _cut(
     await broken.prepare(request)
     await broken.write(body[:after_bytes])
     if request.transport:
-        request.transport.close()
+        request.transport.abort()  # over TLS, close would wait for the other side
     return broken
 
 

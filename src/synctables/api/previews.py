@@ -57,6 +57,7 @@ async def preview_synchronization(
             url=sync.url,
             options=parameters.changed(sync.options),
             accept=parameters.accept,
+            places=call.services.limits.places,
         )
     return await _answer(call, preview, request, response, wait=parameters.wait)
 
@@ -77,6 +78,7 @@ async def preview_address(request: Request, response: Response) -> PreviewAnswer
             url=parameters.require_url(),
             options=parameters.to_options(),
             accept=parameters.accept,
+            places=call.services.limits.places,
         )
     return await _answer(call, preview, request, response, wait=parameters.wait)
 

@@ -11,8 +11,8 @@ import structlog
 from psycopg_pool import AsyncConnectionPool
 
 from synctables.accounts.service import get_account
+from synctables.datasources.addresses import find_datasource
 from synctables.datasources.base import Fetched, NotModified, OnBytes
-from synctables.datasources.public_url import PublicUrlDatasource
 from synctables.errors import RunError, StuckRunError, UnknownError
 from synctables.importer.apply import coded_database_errors
 from synctables.importer.fetch import fetch
@@ -121,7 +121,7 @@ def _fetch_of(preview: Preview, workshop: Workshop) -> Fetch:
     """The fetch stage, under the same guard and caps as a run's; the file comes in any case."""
 
     async def from_url(into: Path, on_bytes: OnBytes) -> Fetched | NotModified:
-        source = PublicUrlDatasource(workshop.http, workshop.settings)
+        source = find_datasource(preview.url, session=workshop.http, settings=workshop.settings)
         return await fetch(source, preview.url, known=None, into=into, on_bytes=on_bytes)
 
     return from_url

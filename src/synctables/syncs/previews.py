@@ -16,10 +16,11 @@ from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
 from pydantic import TypeAdapter
 
-from synctables.datasources.url import validate_url
+from synctables.datasources.addresses import validate_address
 from synctables.errors import InvalidRequestError, RunError, UnknownItemError
 from synctables.importer.model import Stage
 from synctables.jobs import defer_preview
+from synctables.object_address import Place
 from synctables.syncs.model import Accept, SyncOptions
 from synctables.syncs.outcomes import describe
 from synctables.syncs.repository import Connection
@@ -92,9 +93,10 @@ async def create_preview(
     url: str,
     options: SyncOptions,
     accept: tuple[Accept, ...],
+    places: tuple[Place, ...],
 ) -> Preview:
     """Store a preview and its job. Raises `InvalidRequestError` before anything is stored."""
-    url = validate_url(url)
+    url = validate_address(url, places=places)
     waiting = await (await connection.execute(_COUNT_UNFINISHED, [account_id])).fetchone()
     if waiting is not None and waiting["previews"] >= MOST_UNFINISHED:
         raise InvalidRequestError(

@@ -16,8 +16,8 @@ from psycopg_pool import AsyncConnectionPool
 
 from synctables.accounts.model import Account
 from synctables.accounts.service import get_account
+from synctables.datasources.addresses import find_datasource
 from synctables.datasources.base import Fetched, NotModified, OnBytes, SourceVersion
-from synctables.datasources.public_url import PublicUrlDatasource
 from synctables.errors import (
     FencedError,
     RunError,
@@ -165,10 +165,10 @@ def _fetch_of(begun: Begun, order: Order, workshop: Workshop) -> Fetch:
     run = begun.run
 
     async def from_url(into: Path, on_bytes: OnBytes) -> Fetched | NotModified:
-        source = PublicUrlDatasource(workshop.http, workshop.settings)
+        url = run.url or ""
         return await fetch(
-            source,
-            run.url or "",
+            find_datasource(url, session=workshop.http, settings=workshop.settings),
+            url,
             known=await _known_version(begun, order, workshop),
             into=into,
             on_bytes=on_bytes,

@@ -11,10 +11,11 @@ from uuid import UUID, uuid4
 from procrastinate import App
 
 from synctables.accounts.model import Account
-from synctables.datasources.url import validate_url
+from synctables.datasources.addresses import validate_address
 from synctables.errors import InvalidRequestError, UnknownItemError
 from synctables.importer.model import ColumnType
 from synctables.jobs import defer_run
+from synctables.object_address import Place
 from synctables.settings import Settings
 from synctables.syncs import repository
 from synctables.syncs.model import (
@@ -42,6 +43,7 @@ class SyncLimits:
     minimum_interval_seconds: int
     sync_now_seconds: int
     max_file_bytes: int
+    places: tuple[Place, ...]
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
@@ -49,6 +51,7 @@ class SyncLimits:
             minimum_interval_seconds=settings.minimum_interval_seconds,
             sync_now_seconds=settings.sync_now_seconds,
             max_file_bytes=settings.max_file_bytes,
+            places=settings.object_store_places,
         )
 
 
@@ -90,7 +93,7 @@ async def create_sync(
 
     Raises `InvalidRequestError` before anything is stored.
     """
-    url = validate_url(url)
+    url = validate_address(url, places=limits.places)
     _check_interval(options.interval_seconds, limits)
     now = _now()
     sync_id = uuid4()
@@ -247,7 +250,7 @@ async def create_import(
         account_id=account.id,
         sync_id=None,
         log_id=run_id,
-        url=validate_url(url) if url is not None else None,
+        url=validate_address(url, places=limits.places) if url is not None else None,
         file_name=file_name,
         options=options,
     )

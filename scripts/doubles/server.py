@@ -143,6 +143,14 @@ def run_double(double: Double, authority: trustme.CA) -> Iterator[None]:
         port: int = runner.addresses[0][1]
         return port
 
+    async def stop() -> None:
+        left = [one.transport for one in runner.server.connections] if runner.server else []
+        await runner.cleanup()
+        for transport in left:
+            if transport:
+                transport.abort()  # a polite end of TLS would outlive the loop
+        await asyncio.sleep(0)
+
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
     try:
@@ -150,7 +158,7 @@ def run_double(double: Double, authority: trustme.CA) -> Iterator[None]:
         double.base_url = f"https://localhost:{port}"
         yield
     finally:
-        asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(_START_SECONDS)
+        asyncio.run_coroutine_threadsafe(stop(), loop).result(_START_SECONDS)
         loop.call_soon_threadsafe(loop.stop)
         thread.join(_START_SECONDS)
         loop.close()

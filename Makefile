@@ -1,7 +1,7 @@
 # Two commands to know: `make demo` and `make test`. Both install what is missing first.
 
 .DEFAULT_GOAL := help
-.PHONY: help dev demo check style types imports locks test test-full test-live bench lock clean
+.PHONY: help dev demo check style types imports locks emulators test test-full test-live bench lock clean
 
 BIN := .venv/bin
 # One more than two cores: tests of whole processes mostly wait.
@@ -31,10 +31,13 @@ imports: dev
 locks: dev
 	scripts/lock --check
 
-test: dev  ## the test suite; ARGS=… goes to pytest
+emulators: dev  ## install the local object stores that the tests ask
+	@scripts/bootstrap emulators
+
+test: emulators  ## the test suite; ARGS=… goes to pytest
 	$(BIN)/pytest -m "not full and not live" -n $(TEST_PROCESSES) $(ARGS)
 
-test-full: dev  ## the test suite with what takes long
+test-full: emulators  ## the test suite with what takes long
 	SYNCTABLES_HYPOTHESIS_PROFILE=full $(BIN)/pytest -m "not live" -n $(TEST_PROCESSES) $(ARGS)
 
 test-live: dev  ## the tests of cloud services at the services themselves; skipped without credentials
@@ -49,6 +52,6 @@ lock: dev  ## write the lock files again; UPGRADE=1: with the newest versions
 	scripts/lock $(if $(filter-out 0,$(UPGRADE)),--upgrade)
 
 clean:  ## remove everything that was built or cached here
-	rm -rf .venv .venv-bench node_modules dist build src/synctables/web/static .hypothesis
+	rm -rf .venv .venv-bench .venv-emulators node_modules tests/emulators/node_modules dist build src/synctables/web/static .hypothesis
 	rm -rf .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 	find src tests scripts benchmarks -name __pycache__ -type d -exec rm -rf {} +

@@ -12,9 +12,11 @@ from typing import Any, Protocol
 import requests
 import trustme
 
+from doubles.box import BoxDouble
 from doubles.dropbox import DropboxDouble
+from doubles.gdrive import GoogleDriveDouble
 from doubles.oauth import Authority
-from doubles.server import Trouble, run_double
+from doubles.server import Seen, Trouble, run_double
 
 
 class _Double(Protocol):
@@ -30,8 +32,8 @@ class DriveDouble:
     service: str
     double: _Double
     ca_file: str
-    download_path: str
-    """Requests whose path matches this bring a file's bytes."""
+    is_download: Callable[[Seen], bool]
+    """Whether a request asked for a file's bytes."""
     put: Callable[[str, bytes], str]
     """Puts a file into the root, or a new version of it. Returns its id."""
     delete: Callable[[str], None]
@@ -48,7 +50,7 @@ class DriveDouble:
 
     @property
     def download_count(self) -> int:
-        return len(self.double.trouble.seen(self.download_path))
+        return sum(1 for seen in self.double.trouble.seen() if self.is_download(seen))
 
     def let_token_expire(self) -> None:
         """Time passes for the service: access tokens end, refresh tokens do not."""
@@ -77,13 +79,58 @@ def run_dropbox(ca: trustme.CA, ca_file: Path) -> Iterator[DriveDouble]:
             service="dropbox",
             double=double,
             ca_file=str(ca_file),
-            download_path="/2/files/download",
+            is_download=lambda seen: seen.path == "/2/files/download",
             put=lambda name, content: double.files.put(f"/{name}", content),
             delete=lambda name: double.files.delete(f"/{name}"),
         )
 
 
+@contextmanager
+def run_box(ca: trustme.CA, ca_file: Path) -> Iterator[DriveDouble]:
+    double = BoxDouble()
+    ids: dict[str, str] = {}
+
+    def put(name: str, content: bytes) -> str:
+        ids[name] = double.items.put(name, content)
+        return ids[name]
+
+    with run_double(double, ca):
+        yield DriveDouble(
+            service="box",
+            double=double,
+            ca_file=str(ca_file),
+            is_download=lambda seen: seen.path.startswith("/d/1/"),
+            put=put,
+            delete=lambda name: double.items.trash(ids[name]),
+        )
+
+
+@contextmanager
+def run_google_drive(ca: trustme.CA, ca_file: Path) -> Iterator[DriveDouble]:
+    double = GoogleDriveDouble()
+    ids: dict[str, str] = {}
+
+    def put(name: str, content: bytes) -> str:
+        if name in ids:
+            double.store.change(ids[name], content)
+        else:
+            ids[name] = double.store.put(name, content)
+        return ids[name]
+
+    with run_double(double, ca):
+        yield DriveDouble(
+            service="gdrive",
+            double=double,
+            ca_file=str(ca_file),
+            is_download=lambda seen: "alt=media" in seen.query,
+            put=put,
+            delete=lambda name: double.store.trash(ids[name]),
+        )
+
+
 RUNNERS: Mapping[str, Callable[[trustme.CA, Path], AbstractContextManager[DriveDouble]]] = {
+    "gdrive": run_google_drive,
     "dropbox": run_dropbox,
+    "box": run_box,
 }
 """By the service's name; each takes who vouches for the double, and that certificate's file."""

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import ipaddress
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
 from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from synctables.errors import ConfigurationError
+from synctables.object_address import Place
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -94,6 +96,44 @@ class Settings(BaseSettings):
     drive_ca_file: Path | None = Field(
         default=None, description="certificates (PEM) to trust at the endpoints set here"
     )
+    object_store_places: Annotated[tuple[Place, ...], NoDecode] = Field(
+        default=(),
+        description="comma-separated places in object stores that accounts may read, such as "
+        "s3://bucket/prefix, gs://bucket or az://container; unset: none",
+    )
+    s3_endpoint: str | None = Field(
+        default=None, description="another server that speaks S3; unset: Amazon's"
+    )
+    s3_region: str = Field(default="us-east-1", description="region of the S3 buckets")
+    s3_access_key_id: str | None = Field(
+        default=None, description="key that reads at S3; unset: requests are not signed"
+    )
+    s3_secret_access_key: SecretStr | None = Field(default=None, description="its secret")
+    s3_path_style: bool | None = Field(
+        default=None,
+        description="buckets in the path of S3's addresses, not in the host name; unset: where "
+        "another server is set",
+    )
+    gcs_service_account_file: Path | None = Field(
+        default=None,
+        description="key of a Google service account that reads gs://; unset: requests are not "
+        "signed",
+    )
+    gcs_endpoint: str | None = Field(
+        default=None, description="another server that speaks Google Cloud Storage's XML API"
+    )
+    azure_account: str | None = Field(
+        default=None, description="storage account that az:// addresses are in"
+    )
+    azure_account_key: SecretStr | None = Field(
+        default=None, description="one of its access keys; unset, and no SAS token: not signed"
+    )
+    azure_sas_token: SecretStr | None = Field(
+        default=None, description="a shared access signature instead of an access key"
+    )
+    azure_endpoint: str | None = Field(
+        default=None, description="another server that speaks Azure Blob Storage"
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="DEBUG, INFO, WARNING or ERROR"
     )
@@ -126,6 +166,40 @@ class Settings(BaseSettings):
             if part.strip()
         )
 
+    @field_validator("object_store_places", mode="before")
+    @classmethod
+    def _split_places(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        return tuple(_parse_place(part.strip()) for part in value.split(",") if part.strip())
+
+    @field_validator("s3_endpoint", "gcs_endpoint", "azure_endpoint")
+    @classmethod
+    def _check_endpoint(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        parts = urlsplit(value)
+        is_plain = parts.scheme in ("http", "https") and parts.hostname and "@" not in parts.netloc
+        if not is_plain or parts.query or parts.fragment:
+            raise ValueError("it must be an address such as https://storage.example.org")
+        return value.rstrip("/")
+
+    @model_validator(mode="after")
+    def _check_object_stores(self) -> Self:
+        if (self.s3_access_key_id is None) != (self.s3_secret_access_key is None):
+            raise ValueError(
+                f"{_PREFIX}S3_ACCESS_KEY_ID and {_PREFIX}S3_SECRET_ACCESS_KEY belong together"
+            )
+        if self.azure_account_key and self.azure_sas_token:
+            raise ValueError(
+                f"{_PREFIX}AZURE_ACCOUNT_KEY and {_PREFIX}AZURE_SAS_TOKEN exclude each other"
+            )
+        if not self.azure_account and any(one.store == "az" for one in self.object_store_places):
+            raise ValueError(
+                f"{_PREFIX}OBJECT_STORE_PLACES lists az://, which needs {_PREFIX}AZURE_ACCOUNT"
+            )
+        return self
+
 
 def load_settings(**overrides: Any) -> Settings:
     """Settings from the environment; ``overrides`` (command-line options) win where not None.
@@ -137,8 +211,20 @@ def load_settings(**overrides: Any) -> Settings:
         return Settings(**given)
     except ValidationError as error:
         problems = "; ".join(
-            f"{_PREFIX}{'.'.join(str(part) for part in item['loc']).upper()}: "
-            + item["msg"].removeprefix("Value error, ")
+            _variable(item["loc"]) + item["msg"].removeprefix("Value error, ")
             for item in error.errors()
         )
         raise ConfigurationError(f"Wrong settings: {problems}") from error
+
+
+def _variable(location: tuple[int | str, ...]) -> str:
+    """Empty where several variables do not fit together: the message names them."""
+    name = ".".join(str(part) for part in location).upper()
+    return f"{_PREFIX}{name}: " if name else ""
+
+
+def _parse_place(text: str) -> Place:
+    try:
+        return Place.parse(text)
+    except ValueError as error:
+        raise ValueError(f"{text!r}: {error}") from None

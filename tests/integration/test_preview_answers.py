@@ -130,6 +130,7 @@ async def test_a_preview_whose_worker_ends_again_and_again_is_stuck(
             source=Source(url=file_server.put("/a.csv", b"a\n1\n")),
             options=SyncOptions(interval_seconds=3600),
             accept=(),
+            places=(),
         )
     await desk.execute(f"UPDATE previews SET attempt_count = {MOST_ATTEMPTS}")
     await start_worker()

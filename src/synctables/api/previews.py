@@ -58,6 +58,7 @@ async def preview_synchronization(
             source=sync.source,
             options=parameters.changed(sync.options),
             accept=parameters.accept,
+            places=call.services.limits.places,
         )
     return await _answer(call, preview, request, response, wait=parameters.wait)
 
@@ -78,6 +79,7 @@ async def preview_address(request: Request, response: Response) -> PreviewAnswer
             source=await find_source(call, parameters),
             options=parameters.to_options(),
             accept=parameters.accept,
+            places=call.services.limits.places,
         )
     return await _answer(call, preview, request, response, wait=parameters.wait)
 

@@ -48,6 +48,16 @@ def coding_of(content_encoding: str | None) -> str | None:
     return known[0] if known else None
 
 
+def decode_in_place(path: Path, *, coding: str, max_bytes: int) -> tuple[int, str]:
+    """Decode a file in its place, as `decode_file` does. Returns its new size and sha-256."""
+    coded = path.with_name(path.name + ".coded")
+    path.rename(coded)
+    try:
+        return decode_file(coded, path, coding=coding, max_bytes=max_bytes)
+    finally:
+        coded.unlink()
+
+
 def decode_file(source: Path, target: Path, *, coding: str, max_bytes: int) -> tuple[int, str]:
     """Write the decoded bytes of ``source`` to ``target``. Returns their count and sha-256 in hex.
 

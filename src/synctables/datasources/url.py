@@ -15,12 +15,11 @@ from typing import TYPE_CHECKING
 
 from synctables.datasources.asking import Asker, parse_item
 from synctables.datasources.base import Fetched, Item, NotModified, OnBytes, SourceVersion
-from synctables.datasources.content_coding import decode_file
+from synctables.datasources.content_coding import decode_in_place
 from synctables.datasources.download import Download, Whole
 from synctables.datasources.file_names import choose_file_name
 from synctables.datasources.http_errors import status_error
 from synctables.datasources.representation import Representation, condition_headers, confirms
-from synctables.datasources.web_address import WebAddress, validate_url
 from synctables.errors import (
     DownloadError,
     DownloadTimeoutError,
@@ -35,9 +34,8 @@ if TYPE_CHECKING:
 
     import aiohttp
 
+    from synctables.datasources.web_address import WebAddress
     from synctables.settings import Settings
-
-__all__ = ["UrlDatasource", "validate_url"]
 
 _FILES = (200, 203, 204)
 _NOT_MODIFIED = 304
@@ -143,7 +141,7 @@ class UrlDatasource:
         representation, size_bytes, sha256 = whole.representation, whole.size_bytes, whole.sha256
         if representation.coding:
             size_bytes, sha256 = await asyncio.to_thread(
-                _decode, whole.path, coding=representation.coding, max_bytes=self._max_bytes
+                decode_in_place, whole.path, coding=representation.coding, max_bytes=self._max_bytes
             )
         version = replace(representation.version, content_sha256=sha256)
         if known and known.content_sha256 == sha256:
@@ -178,13 +176,3 @@ def _check_status(
             retry_after=response.headers.get("Retry-After"),
             now=datetime.now(UTC),
         )
-
-
-def _decode(path: Path, *, coding: str, max_bytes: int) -> tuple[int, str]:
-    """Decode a file in its place. Returns its new size and sha-256."""
-    coded = path.with_name(path.name + ".coded")
-    path.rename(coded)
-    try:
-        return decode_file(coded, path, coding=coding, max_bytes=max_bytes)
-    finally:
-        coded.unlink()

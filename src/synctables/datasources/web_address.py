@@ -49,15 +49,16 @@ class WebAddress:
 def validate_url(url: str) -> str:
     """The normalised form of a URL given by a user; `InvalidRequestError` says what is wrong.
 
-    Only http and https. Scheme and host become lower case and ASCII (IDNA), characters that may
-    not stand in a URL are percent-encoded; everything else, escapes included, stays verbatim.
+    Only http and https; `addresses` knows all kinds. Scheme and host become lower case and ASCII
+    (IDNA), characters that may not stand in a URL are percent-encoded; everything else, escapes
+    included, stays verbatim.
     """
     text = url.strip()
     try:
         _check_characters(text)
         return urlunsplit(_normalise(text))
     except WrongAddressError as error:
-        shown = _for_message(text)
+        shown = shown_address(text)
         message = f"Invalid URL, cannot connect dataset: {shown} ({error})"
         raise InvalidRequestError(message) from error
 
@@ -197,7 +198,7 @@ def _escape(match: re.Match[str]) -> str:
     return "".join(f"%{octet:02X}" for octet in octets)
 
 
-def _for_message(text: str) -> str:
-    """The URL as its user may see it again: no userinfo, nothing unprintable, not too long."""
+def shown_address(text: str) -> str:
+    """The address as its user may see it again: no userinfo, nothing unprintable, not too long."""
     shown = re.sub(r"//[^/?#]*@", "//", text)[:500]
     return "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in shown)

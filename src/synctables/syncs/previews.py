@@ -20,6 +20,7 @@ from synctables.datasources.source import Source
 from synctables.errors import InvalidRequestError, RunError, UnknownItemError
 from synctables.importer.model import Stage
 from synctables.jobs import defer_preview
+from synctables.object_address import Place
 from synctables.syncs.model import Accept, SyncOptions
 from synctables.syncs.outcomes import describe
 from synctables.syncs.repository import Connection, read_source
@@ -94,9 +95,10 @@ async def create_preview(
     source: Source,
     options: SyncOptions,
     accept: tuple[Accept, ...],
+    places: tuple[Place, ...],
 ) -> Preview:
     """Store a preview and its job. Raises `InvalidRequestError` before anything is stored."""
-    source = checked_source(source)
+    source = checked_source(source, places=places)
     waiting = await (await connection.execute(_COUNT_UNFINISHED, [account_id])).fetchone()
     if waiting is not None and waiting["previews"] >= MOST_UNFINISHED:
         raise InvalidRequestError(

@@ -16,6 +16,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from synctables.accounts.model import Account
 from synctables.accounts.service import get_account
+from synctables.datasources.addresses import find_datasource
 from synctables.datasources.base import (
     Datasource,
     Fetched,
@@ -24,7 +25,6 @@ from synctables.datasources.base import (
     SourceVersion,
 )
 from synctables.datasources.drives.access import DriveAccess
-from synctables.datasources.public_url import PublicUrlDatasource
 from synctables.datasources.source import Source
 from synctables.errors import (
     ConfigurationError,
@@ -74,7 +74,8 @@ class Workshop:
         Raises `DatasourceConfigurationError` where the operator has not set the service up.
         """
         if source.service_name is None:
-            return PublicUrlDatasource(self.http, self.settings), source.url or ""
+            url = source.url or ""
+            return find_datasource(url, session=self.http, settings=self.settings), url
         try:
             datasource = self.drives.datasource(source.service_name, account_id=account_id)
         except ConfigurationError as error:

@@ -11,11 +11,12 @@ from uuid import UUID, uuid4
 from procrastinate import App
 
 from synctables.accounts.model import Account
+from synctables.datasources.addresses import validate_address
 from synctables.datasources.source import Source
-from synctables.datasources.url import validate_url
 from synctables.errors import InvalidRequestError, UnknownItemError
 from synctables.importer.model import ColumnType
 from synctables.jobs import defer_run
+from synctables.object_address import Place
 from synctables.settings import Settings
 from synctables.syncs import repository
 from synctables.syncs.model import (
@@ -43,6 +44,7 @@ class SyncLimits:
     minimum_interval_seconds: int
     sync_now_seconds: int
     max_file_bytes: int
+    places: tuple[Place, ...]
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
@@ -50,6 +52,7 @@ class SyncLimits:
             minimum_interval_seconds=settings.minimum_interval_seconds,
             sync_now_seconds=settings.sync_now_seconds,
             max_file_bytes=settings.max_file_bytes,
+            places=settings.object_store_places,
         )
 
 
@@ -91,7 +94,7 @@ async def create_sync(
 
     Raises `InvalidRequestError` before anything is stored.
     """
-    source = checked_source(source)
+    source = checked_source(source, places=limits.places)
     _check_interval(options.interval_seconds, limits)
     now = _now()
     sync_id = uuid4()
@@ -248,7 +251,7 @@ async def create_import(
         account_id=account.id,
         sync_id=None,
         log_id=run_id,
-        source=checked_source(source),
+        source=checked_source(source, places=limits.places),
         file_name=file_name,
         options=options,
     )
@@ -292,11 +295,11 @@ async def queue_due_syncs(connection: Connection, jobs_app: App, *, limit: int) 
     return len(due)
 
 
-def checked_source(source: Source) -> Source:
+def checked_source(source: Source, *, places: tuple[Place, ...]) -> Source:
     """The source as it is stored, its address validated. Raises `InvalidRequestError`."""
     if source.is_item or source.url is None:
         return source
-    return replace(source, url=validate_url(source.url))
+    return replace(source, url=validate_address(source.url, places=places))
 
 
 def _check_interval(seconds: int, limits: SyncLimits) -> None:

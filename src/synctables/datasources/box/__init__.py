@@ -11,7 +11,7 @@ from synctables.errors import ConfigurationError
 if TYPE_CHECKING:
     from synctables.datasources.box.datasource import BoxDatasource
     from synctables.datasources.box.oauth import BoxOAuthClient
-    from synctables.datasources.drives.model import Tokens
+    from synctables.datasources.drives.model import Drive, Tokens
     from synctables.settings import Settings
 
 _SDK = ("box_sdk_gen", "requests")
@@ -22,6 +22,9 @@ class BoxDrive:
 
     name = "box"
     title = "Box"
+
+    def needs_consent(self, settings: Settings) -> bool:
+        return True
 
     def oauth_client(self, settings: Settings) -> BoxOAuthClient:
         """Raises `ConfigurationError` that names the missing settings or the missing extra."""
@@ -38,7 +41,7 @@ class BoxDrive:
         return BoxDatasource(settings, tokens, oauth)
 
 
-DRIVE = BoxDrive()
+DRIVE: Drive = BoxDrive()
 
 
 def _check_settings(settings: Settings) -> None:

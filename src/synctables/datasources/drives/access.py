@@ -117,7 +117,7 @@ class DriveAccess:
 
         def look() -> bool:
             drive.datasource(self._settings, tokens)
-            return drive.reads_without_token(self._settings) or tokens.find() is not None
+            return not drive.needs_consent(self._settings) or tokens.find() is not None
 
         return await asyncio.to_thread(look)
 

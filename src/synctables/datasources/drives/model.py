@@ -102,8 +102,8 @@ class Drive(Protocol):
         """As people call it."""
         ...
 
-    def reads_without_token(self, settings: Settings) -> bool:
-        """Whether the operator let every account read with a login of the installation's own."""
+    def needs_consent(self, settings: Settings) -> bool:
+        """Whether an account must connect first; else a login of the operator's reads for all."""
         ...
 
     def oauth_client(self, settings: Settings) -> OAuthClient:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from synctables.datasources.drives.model import OAuthClient, Tokens
 from synctables.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from synctables.datasources.base import Datasource
+    from synctables.datasources.drives.model import Drive, OAuthClient, Tokens
     from synctables.settings import Settings
 
 __all__ = ["DRIVE"]
@@ -23,8 +23,8 @@ class _Dropbox:
     name = "dropbox"
     title = "Dropbox"
 
-    def reads_without_token(self, settings: Settings) -> bool:
-        return False
+    def needs_consent(self, settings: Settings) -> bool:
+        return True
 
     def oauth_client(self, settings: Settings) -> OAuthClient:
         _check(settings)
@@ -62,4 +62,4 @@ def _is_installed() -> bool:
         return False
 
 
-DRIVE = _Dropbox()
+DRIVE: Drive = _Dropbox()

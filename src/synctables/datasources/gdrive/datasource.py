@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from synctables.datasources.base import Fetched, Item, NotModified, OnBytes, SourceVersion
-from synctables.datasources.drives.transfer import CallOff, in_thread
+from synctables.datasources.drives.transfer import CallOff, in_loop, in_thread
 from synctables.datasources.gdrive.client import DriveClient, OpenAccount
 from synctables.datasources.gdrive.delivery import Delivered, Delivery, StartOverError
 from synctables.datasources.gdrive.drive_file import DriveFile
@@ -45,7 +45,8 @@ class GoogleDriveDatasource:
     async def fetch(
         self, item: str, *, known: SourceVersion | None, into: Path, on_bytes: OnBytes
     ) -> Fetched | NotModified:
-        """See `Datasource.fetch`. ``on_bytes`` is called in a thread. Raises a `RunError`."""
+        """See `Datasource.fetch`. Raises a `RunError`."""
+        tell = in_loop(on_bytes)
 
         def call(call_off: CallOff) -> Fetched | NotModified:
             with self._open_client() as client:
@@ -53,7 +54,7 @@ class GoogleDriveDatasource:
                     client=client,
                     into=into,
                     max_bytes=self._max_bytes,
-                    on_bytes=on_bytes,
+                    on_bytes=tell,
                     call_off=call_off,
                     backoff_seconds=self._backoff_seconds,
                 )

@@ -50,6 +50,8 @@ class Fault:
     content_type: str = "application/json"
     cut_after_bytes: int | None = None
     """Not an error: the usual answer, whose connection breaks after so many bytes of the body."""
+    is_silent: bool = False
+    """No answer at all, until the client goes away."""
 
 
 class Double(Protocol):
@@ -106,6 +108,8 @@ def application(trouble: Trouble) -> web.Application:
         fault = trouble.take(request)
         if fault is None:
             return await handler(request)
+        if fault.is_silent:
+            await asyncio.Event().wait()
         if fault.cut_after_bytes is None:
             return web.Response(
                 status=fault.status,
@@ -139,7 +143,7 @@ def run_double(double: Double, authority: trustme.CA) -> Iterator[None]:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     authority.issue_cert("localhost", "127.0.0.1").configure_cert(context)
     loop = asyncio.new_event_loop()
-    runner = web.AppRunner(double.application(), access_log=None)
+    runner = web.AppRunner(double.application(), access_log=None, handler_cancellation=True)
 
     async def start() -> int:
         await runner.setup()

@@ -26,6 +26,13 @@ class RefusedError(Exception):
         self.description = description
 
 
+@dataclass(frozen=True, kw_only=True)
+class Issued:
+    access_token: str = field(repr=False)
+    refresh_token: str = field(repr=False)
+    expires_in: int
+
+
 @dataclass(kw_only=True)
 class Grant:
     """One consent of the user, until it is revoked."""
@@ -34,13 +41,8 @@ class Grant:
     access_tokens: dict[str, datetime] = field(default_factory=dict)
     """Each with its end."""
     used_refresh_tokens: set[str] = field(default_factory=set)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Issued:
-    access_token: str = field(repr=False)
-    refresh_token: str = field(repr=False)
-    expires_in: int
+    unused: tuple[str, Issued] | None = None
+    """The refresh token that worked last and what it gave, until that is used."""
 
 
 @dataclass(kw_only=True)
@@ -56,8 +58,9 @@ def _now() -> datetime:
 class Authority:
     """Who may do what at a double. Thread-safe.
 
-    ``rotates``: a refresh token works once, as Box's do. ``now`` is the clock: `advance` it in a
-    test, and access tokens end.
+    ``rotates``: a refresh token works once, as Box's do. ``repeats_unused``: a used one gives the
+    same pair again until somebody uses that pair, which also ends the access tokens before it.
+    ``now`` is the clock: `advance` it in a test, and access tokens end.
     """
 
     def __init__(
@@ -66,12 +69,14 @@ class Authority:
         client_id: str = "client-id",
         client_secret: str = "client-secret",  # noqa: S107  # the double's own
         rotates: bool = False,
+        repeats_unused: bool = False,
         now: Callable[[], datetime] = _now,
     ) -> None:
         self.client_id = client_id
         self.client_secret = client_secret
         self.refresh_count = 0
         self._rotates = rotates
+        self._repeats_unused = repeats_unused
         self._now = now
         self._ahead = timedelta()
         self._lock = threading.Lock()
@@ -124,10 +129,9 @@ class Authority:
             for grant in self._grants:
                 if grant.refresh_token == refresh_token:
                     self.refresh_count += 1
-                    if self._rotates:
-                        grant.used_refresh_tokens.add(refresh_token)
-                        grant.refresh_token = _new_token("refresh")
-                    return self._issue(grant)
+                    return self._replace(grant)
+                if self._repeats_unused and grant.unused and grant.unused[0] == refresh_token:
+                    return grant.unused[1]
         raise RefusedError("invalid_grant", "The refresh token is unknown, used, or revoked.")
 
     def revoke(self, token: str) -> bool:
@@ -145,13 +149,16 @@ class Authority:
             self._grants.clear()
 
     def is_valid(self, access_token: str) -> bool:
-        """Whether a call with this token is let in."""
+        """Whether a call with this token is let in; it counts as the token's use."""
         with self._lock:
             now = self._now() + self._ahead
-            return any(
-                access_token in grant.access_tokens and grant.access_tokens[access_token] > now
-                for grant in self._grants
-            )
+            for grant in self._grants:
+                if access_token in grant.access_tokens:
+                    if grant.unused and grant.unused[1].access_token == access_token:
+                        grant.unused = None
+                        self._end_others(grant, access_token)
+                    return grant.access_tokens[access_token] > now
+        return False
 
     def tokens_ever(self) -> set[str]:
         """Every secret of the grants that stand now, for tests that look for leaks."""
@@ -169,6 +176,21 @@ class Authority:
     def _check_client(self, client_id: str, client_secret: str) -> None:
         if (client_id, client_secret) != (self.client_id, self.client_secret):
             raise RefusedError("invalid_client", "Unknown client, or a wrong secret.")
+
+    def _replace(self, grant: Grant) -> Issued:
+        used = grant.refresh_token
+        if self._rotates:
+            grant.used_refresh_tokens.add(used)
+            grant.refresh_token = _new_token("refresh")
+        issued = self._issue(grant)
+        grant.unused = (used, issued)
+        return issued
+
+    def _end_others(self, grant: Grant, access_token: str) -> None:
+        if self._repeats_unused:
+            ended = datetime.min.replace(tzinfo=UTC)
+            for other in grant.access_tokens.keys() - {access_token}:
+                grant.access_tokens[other] = ended
 
     def _issue(self, grant: Grant) -> Issued:
         access = _new_token("access")

@@ -154,7 +154,7 @@ def run_double(double: Double, authority: trustme.CA) -> Iterator[None]:
     async def stop() -> None:
         for connection in runner.server.connections if runner.server else ():
             if connection.transport:
-                connection.transport.abort()
+                connection.transport.abort()  # a polite end of TLS would outlive the loop
         await runner.cleanup()
 
     thread = threading.Thread(target=loop.run_forever, daemon=True)

@@ -85,6 +85,16 @@ async def in_thread(call: Callable[[CallOff], Result]) -> Result:
         call_off.set()
 
 
+def in_loop(on_bytes: OnBytes) -> OnBytes:
+    """``on_bytes`` for a thread: called there, it runs in the event loop that runs here."""
+    loop = asyncio.get_running_loop()
+
+    def relay(received: int, total: int | None) -> None:
+        loop.call_soon_threadsafe(on_bytes, received, total)
+
+    return relay
+
+
 def receive(
     open_at: Callable[[int], Iterable[bytes]],
     path: Path,
@@ -99,8 +109,9 @@ def receive(
 
     ``open_at(offset)`` opens the same revision anew from this byte on; it and its chunks raise
     `RunError` classes. After one that may be mended it goes on, and gives up after five attempts
-    in a row that brought no byte. ``on_bytes`` is called in this thread. Raises `FileTooBigError`
-    beyond ``max_bytes``, `DiskFullError`, and `PartialFileError` where size or hash differ.
+    in a row that brought no byte. ``on_bytes`` is called in this thread (see `in_loop`). Raises
+    `FileTooBigError` beyond ``max_bytes``, `DiskFullError`, and `PartialFileError` where size or
+    hash differ.
     """
     check_size(expected.size_bytes or 0, max_bytes)
     writer = _Writer(path, expected=expected, max_bytes=max_bytes, on_bytes=on_bytes)

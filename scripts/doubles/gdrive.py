@@ -167,6 +167,8 @@ class GoogleDriveDouble:
             matches = parse_query(request.query.get("q", ""))
         except InvalidQueryError:
             raise _AnswerError(400, "invalid", "Invalid Value") from None
+        for parent in re.findall(r"'([^']*)' in parents", request.query.get("q", "")):
+            self._find(request, parent)
         with self.store.lock:
             found = [
                 file.to_json(self.base_url)

@@ -48,10 +48,12 @@ async def test_shared_drives_are_listed_and_read(gdrive: ConnectedDrive) -> None
     top = await gdrive.datasource.list(folder="")
     inside = await gdrive.datasource.list(folder="/Shared drives/Team/data")
     everywhere = await gdrive.datasource.list()
+    drives = await gdrive.datasource.list(folder="/Shared drives")
 
     assert [(item.id, item.path) for item in top if item.title == "Team"] == [
         (drive_id, "/Shared drives/Team")
     ]
+    assert [item.id for item in drives] == [drive_id]
     assert [(item.id, item.path) for item in inside] == [(file_id, path)]
     assert [(item.id, item.path) for item in everywhere] == [(file_id, path)]
     for name in (file_id, path):
@@ -135,9 +137,21 @@ async def test_a_file_shared_by_link_opens_with_the_links_key_only(
     assert (await gdrive.file(shortcut)).path.read_bytes() == BODY
 
 
-async def test_a_folder_that_is_not_there_is_told(gdrive: ConnectedDrive) -> None:
-    with pytest.raises(DriveFileDeletedError, match="/no/such"):
-        await gdrive.datasource.list(folder="/no/such")
+async def test_a_link_that_alone_opens_a_file_is_what_finds_it_again(
+    gdrive: ConnectedDrive,
+) -> None:
+    file_id = store(gdrive).put("cities.csv", BODY, is_shared_with_me=True)
+    link = store(gdrive).share_by_link(file_id)
+
+    item = await gdrive.item(link)
+
+    assert (await gdrive.item(item.id)).title == "cities.csv"
+
+
+@pytest.mark.parametrize("folder", ["/no/such", "0123456789"])
+async def test_a_folder_that_is_not_there_is_told(gdrive: ConnectedDrive, folder: str) -> None:
+    with pytest.raises(DriveFileDeletedError, match=f"folder {folder}"):
+        await gdrive.datasource.list(folder=folder)
 
 
 async def test_a_list_that_is_cut_off_is_an_error_not_a_shorter_list(

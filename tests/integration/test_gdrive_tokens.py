@@ -6,6 +6,7 @@ import asyncio
 import json
 from base64 import urlsafe_b64encode
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
@@ -192,11 +193,7 @@ async def test_a_token_that_is_about_to_end_is_renewed_before_a_request(
 ) -> None:
     assert isinstance(gdrive.tokens, MemoryTokens)
     token = gdrive.tokens.current()
-    gdrive.tokens.token = OAuthToken(
-        access_token=token.access_token,
-        refresh_token=token.refresh_token,
-        expires_at=datetime.now(UTC) + timedelta(minutes=1),
-    )
+    gdrive.tokens.token = replace(token, expires_at=datetime.now(UTC) + timedelta(minutes=1))
     file_id = store(gdrive).put("cities.csv", BODY)
 
     await gdrive.file(file_id)
@@ -204,6 +201,28 @@ async def test_a_token_that_is_about_to_end_is_renewed_before_a_request(
     assert gdrive_double.authority.refresh_count == 1
     used = {seen.headers["authorization"] for seen in gdrive_double.trouble.seen("/drive/")}
     assert used == {f"Bearer {gdrive.tokens.current().access_token}"}
+
+
+async def test_a_token_of_another_worker_that_is_about_to_end_is_renewed_as_well(
+    gdrive_double: GoogleDriveDouble, settings: Settings, tmp_path: Path
+) -> None:
+    ends_soon = replace(granted(gdrive_double), expires_at=datetime.now(UTC) + timedelta(minutes=3))
+
+    class Overtaken(MemoryTokens):
+        def renew(
+            self, stale: OAuthToken, exchange: Callable[[OAuthToken], OAuthToken]
+        ) -> OAuthToken:
+            if stale != ends_soon:
+                self.token = ends_soon
+            return super().renew(stale, exchange)
+
+    tokens = Overtaken(replace(ends_soon, expires_at=datetime.now(UTC)))
+    drive = ConnectedDrive(gdrive_double.store, settings, tokens, tmp_path)
+
+    await drive.item(store(drive).put("cities.csv", BODY))
+
+    assert [tokens.token] == tokens.stored
+    assert gdrive_double.authority.refresh_count == 1
 
 
 async def test_two_that_renew_at_once_ask_google_once(

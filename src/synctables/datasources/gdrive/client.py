@@ -108,16 +108,16 @@ class DriveClient:
         request = self._sdk.files().get(fileId=which.id, fields=FIELDS, supportsAllDrives=True)
         return _read(self._execute(_with_key(request, which), item=str(which)))
 
-    def files(self, query: str) -> list[DriveFile]:
+    def files(self, query: str, *, item: str = "list of files") -> list[DriveFile]:
         """All files that the query finds, to the last page, wherever they are.
 
         Where Google says that a search through everything was too much, each drive by itself.
         """
-        found, is_complete = self._pages(query, corpora="allDrives")
+        found, is_complete = self._pages(query, item, corpora="allDrives")
         if not is_complete:
-            found, _ = self._pages(query, corpora="user")
+            found, _ = self._pages(query, item, corpora="user")
             for drive_id in self.shared_drives():
-                found += self._pages(query, corpora="drive", driveId=drive_id)[0]
+                found += self._pages(query, item, corpora="drive", driveId=drive_id)[0]
         return list({one.id: one for one in found}.values())
 
     def shared_drives(self) -> dict[str, str]:
@@ -175,7 +175,7 @@ class DriveClient:
     def close(self) -> None:
         """What the SDK calls as well; the session is closed with the context."""
 
-    def _pages(self, query: str, **where: str) -> tuple[list[DriveFile], bool]:
+    def _pages(self, query: str, item: str, **where: str) -> tuple[list[DriveFile], bool]:
         found: list[DriveFile] = []
         is_complete = True
         token = None
@@ -188,7 +188,7 @@ class DriveClient:
                 **_EVERYWHERE,
                 **where,
             )
-            answer = self._execute(request, item="list of files")
+            answer = self._execute(request, item=item)
             found += map(_read, answer.get("files", []))
             is_complete = is_complete and not answer.get("incompleteSearch")
             token = answer.get("nextPageToken")

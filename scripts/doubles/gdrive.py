@@ -77,7 +77,6 @@ class GoogleDriveDouble:
         self.store = Store()
         self.most_a_page = most_a_page
         self.export_limit_bytes = export_limit_bytes
-        self.is_linked_export_on = True
         self.is_search_incomplete = False
 
     def application(self) -> web.Application:
@@ -149,7 +148,7 @@ class GoogleDriveDouble:
     async def _linked_export(self, request: web.Request) -> web.Response:
         file = self._find(request, request.query.get("id", ""), is_in_all_drives=True)
         kind = _FORMATS.get(request.query.get("exportFormat", ""), "")
-        if not self.is_linked_export_on or kind not in file.exports:
+        if kind not in file.exports:
             page = "<!doctype html><title>Error</title>"
             return web.Response(status=400, text=page, content_type="text/html")
         return web.Response(body=file.exports[kind], content_type=kind)
@@ -168,6 +167,8 @@ class GoogleDriveDouble:
             matches = parse_query(request.query.get("q", ""))
         except InvalidQueryError:
             raise _AnswerError(400, "invalid", "Invalid Value") from None
+        for parent in re.findall(r"'([^']*)' in parents", request.query.get("q", "")):
+            self._find(request, parent)
         with self.store.lock:
             found = [
                 file.to_json(self.base_url)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from tests.support.gdrive import ConnectedDrive, double_settings, granted, store
 BODY = b"name,lat,lon\n" + b"Jena,50.9,11.6\n" * 80_000
 OTHER = b"name,lat,lon\n" + b"Weimar,51.0,11.3\n" * 80_000
 SHEETS = {"Cities": [["name"], ["Jena"]], "Rivers": [["name"], ["Saale"]]}
+LINK = "/spreadsheets/export"
 EXPORT = r"/drive/v3/files/[^/]+/export"
 
 
@@ -148,22 +150,30 @@ async def test_a_file_beyond_the_cap_is_refused(
 
 
 @pytest.mark.parametrize(
-    ("is_linked_export_on", "file_name"), [(True, "Places.xlsx"), (False, "Places.csv")]
+    ("answer", "file_name"),
+    [
+        ({}, "Places.xlsx"),
+        ({"status": 400}, "Places.csv"),
+        ({"status": 404}, "Places.csv"),
+        ({"status": 401}, "Places.csv"),
+        ({"status": 200, "body": "<html>", "content_type": "text/html"}, "Places.csv"),
+    ],
 )
 async def test_a_spreadsheet_too_large_to_export_comes_by_its_link_or_as_csv(
     gdrive: ConnectedDrive,
     gdrive_double: GoogleDriveDouble,
-    is_linked_export_on: bool,
+    answer: dict[str, Any],
     file_name: str,
 ) -> None:
     sheet_id = store(gdrive).put_sheet("Places", SHEETS)
     gdrive_double.export_limit_bytes = 1000
-    gdrive_double.is_linked_export_on = is_linked_export_on
+    if answer:
+        gdrive_double.trouble.add(Fault(path=LINK, **answer), times=2)
 
     fetched = await gdrive.file(sheet_id)
 
     assert fetched.file_name == fetched.path.name == file_name
-    if not is_linked_export_on:
+    if file_name == "Places.csv":
         assert fetched.path.read_bytes() == b"name\r\nJena\r\n"
 
 
@@ -172,7 +182,7 @@ async def test_a_spreadsheet_that_is_too_large_in_every_form_is_refused(
 ) -> None:
     sheet_id = store(gdrive).put_sheet("Places", SHEETS)
     gdrive_double.export_limit_bytes = 1
-    gdrive_double.is_linked_export_on = False
+    gdrive_double.trouble.add(Fault(path=LINK, status=400))
 
     error = await gdrive.failure(sheet_id)
 
@@ -183,11 +193,12 @@ async def test_a_spreadsheet_that_is_too_large_in_every_form_is_refused(
 async def test_an_export_that_breaks_begins_anew(
     gdrive: ConnectedDrive, gdrive_double: GoogleDriveDouble
 ) -> None:
-    rows = [["name"], *([f"{number * 7919 % 100_003}"] for number in range(60_000))]
-    sheet_id = store(gdrive).put_sheet("Places", {"Cities": rows})
+    sheet_id = store(gdrive).put_sheet("Places", SHEETS)
+    workbook = random.Random(0).randbytes(600_000)
+    store(gdrive).files[sheet_id].exports[XLSX] = workbook
     gdrive_double.trouble.add(Fault(path=EXPORT, cut_after_bytes=300_000))
 
     fetched = await gdrive.file(sheet_id)
 
-    assert fetched.path.read_bytes() == store(gdrive).files[sheet_id].exports[XLSX]
+    assert fetched.path.read_bytes() == workbook
     assert [seen.headers.get("range") for seen in gdrive_double.trouble.seen(EXPORT)] == [None] * 2

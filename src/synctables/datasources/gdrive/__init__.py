@@ -2,7 +2,8 @@
 
 ``installation``  which endpoints, client and key the operator's settings name
 ``oauth``         the user's consent, and the tokens that come of it
-``client``        one account's calls, by the SDK, over one session
+``readers``       as whom files are read
+``client``        one reader's calls, by the SDK, over one session
 ``refusals``      what Google's answers mean, as our errors
 ``reference``     what ``service_item_id`` may be: an id, a path, a link
 ``drive_file``    one file as Google describes it
@@ -12,13 +13,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from synctables.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from synctables.datasources.base import Datasource
-    from synctables.datasources.drives.model import Drive, OAuthClient, Tokens
+    from synctables.datasources.drives.model import OAuthClient, Tokens
     from synctables.settings import Settings
 
 
@@ -51,7 +52,7 @@ class GoogleDrive:
         return settings.gdrive_service_account_file is None
 
 
-DRIVE: Drive = GoogleDrive()
+DRIVE: Final = GoogleDrive()
 
 
 def _require_sdk() -> None:

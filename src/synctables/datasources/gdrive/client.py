@@ -9,13 +9,10 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime, timedelta
 from functools import partial
 from http import HTTPStatus
 from typing import Any, Self
 
-import google.oauth2.credentials
-import google.oauth2.service_account
 import httplib2
 import requests
 from google.auth.exceptions import GoogleAuthError, RefreshError
@@ -23,14 +20,15 @@ from google.auth.transport.requests import AuthorizedSession, Request
 from googleapiclient.discovery import build
 from googleapiclient.errors import HttpError
 
-from synctables.datasources.drives.model import OAuthToken, Tokens
+from synctables.datasources.drives.model import Tokens
 from synctables.datasources.gdrive.drive_file import FIELDS, DriveFile
-from synctables.datasources.gdrive.installation import SCOPE, Endpoints, endpoints
+from synctables.datasources.gdrive.installation import Endpoints, endpoints
 from synctables.datasources.gdrive.oauth import (
     GoogleOAuthClient,
     plain_session,
     prepare_session,
 )
+from synctables.datasources.gdrive.readers import ConnectedAccount, Reader, ServiceAccount
 from synctables.datasources.gdrive.reference import FileId
 from synctables.datasources.gdrive.refusals import (
     GOOGLE,
@@ -39,17 +37,19 @@ from synctables.datasources.gdrive.refusals import (
     transport_error,
 )
 from synctables.errors import (
-    ConfigurationError,
     DatasourceConnectError,
+    DatasourceReadError,
     NotConnectedError,
     PartialFileError,
+    RunError,
 )
 from synctables.settings import Settings
 
 PAGE_SIZE = 1000
 _CHUNK_BYTES = 1 << 18
-_KEPT = timedelta(minutes=4)
-"""google-auth takes no renewed token that ends sooner (3 minutes 45 seconds)."""
+_NO_SENSE = f"{GOOGLE} does not answer as it should."
+_STUMBLES = (ValueError, LookupError, TypeError, AttributeError)
+"""What reading a nonsensical answer raises."""
 _EVERYWHERE = {"supportsAllDrives": True, "includeItemsFromAllDrives": True}
 
 OpenAccount = Callable[[], "DriveClient"]
@@ -61,10 +61,10 @@ def open_account(settings: Settings, tokens: Tokens) -> OpenAccount:
     timeout = (settings.connect_timeout_seconds, settings.idle_timeout_seconds)
     key_file = settings.gdrive_service_account_file
     if key_file is not None:
-        credentials = _service_account(str(key_file))
-        return lambda: DriveClient(credentials, at, timeout=timeout, is_service_account=True)
+        server = ServiceAccount(str(key_file))
+        return lambda: DriveClient(server, at, timeout=timeout)
     oauth = GoogleOAuthClient(settings)
-    return lambda: DriveClient(_user(tokens, oauth), at, timeout=timeout)
+    return lambda: DriveClient(ConnectedAccount(tokens, oauth), at, timeout=timeout)
 
 
 class DriveClient:
@@ -72,18 +72,17 @@ class DriveClient:
 
     def __init__(
         self,
-        credentials: Any,
+        reader: Reader,
         at: Endpoints,
         *,
         timeout: tuple[float, float],
-        is_service_account: bool = False,
     ) -> None:
+        self._reader = reader
         self._at = at
         self._timeout = timeout
-        self._is_service_account = is_service_account
         self._plain = plain_session(at)
         self._session = AuthorizedSession(
-            credentials,
+            reader.credentials(),
             max_refresh_attempts=1,
             auth_request=partial(Request(self._plain), timeout=timeout),
         )
@@ -107,18 +106,18 @@ class DriveClient:
     def file(self, which: FileId) -> DriveFile:
         """What Google says of this file; a shortcut stays one."""
         request = self._sdk.files().get(fileId=which.id, fields=FIELDS, supportsAllDrives=True)
-        return DriveFile.from_json(self._execute(_with_key(request, which), item=str(which)))
+        return _read(self._execute(_with_key(request, which), item=str(which)))
 
-    def files(self, query: str) -> list[DriveFile]:
+    def files(self, query: str, *, item: str = "list of files") -> list[DriveFile]:
         """All files that the query finds, to the last page, wherever they are.
 
         Where Google says that a search through everything was too much, each drive by itself.
         """
-        found, is_complete = self._pages(query, corpora="allDrives")
+        found, is_complete = self._pages(query, item, corpora="allDrives")
         if not is_complete:
-            found, _ = self._pages(query, corpora="user")
+            found, _ = self._pages(query, item, corpora="user")
             for drive_id in self.shared_drives():
-                found += self._pages(query, corpora="drive", driveId=drive_id)[0]
+                found += self._pages(query, item, corpora="drive", driveId=drive_id)[0]
         return list({one.id: one for one in found}.values())
 
     def shared_drives(self) -> dict[str, str]:
@@ -155,8 +154,8 @@ class DriveClient:
         return self._stream(request.uri, request.headers, name=name)
 
     def linked_export(self, link: str, *, name: str) -> Iterator[bytes]:
-        """The same by one of `export_links`."""
-        return self._stream(link, {}, name=name)
+        """The same by one of `export_links`; a web page instead of it is a refusal."""
+        return self._stream(link, {}, name=name, may_be_page=False)
 
     def request(
         self,
@@ -176,7 +175,7 @@ class DriveClient:
     def close(self) -> None:
         """What the SDK calls as well; the session is closed with the context."""
 
-    def _pages(self, query: str, **where: str) -> tuple[list[DriveFile], bool]:
+    def _pages(self, query: str, item: str, **where: str) -> tuple[list[DriveFile], bool]:
         found: list[DriveFile] = []
         is_complete = True
         token = None
@@ -189,8 +188,8 @@ class DriveClient:
                 **_EVERYWHERE,
                 **where,
             )
-            answer = self._execute(request, item="list of files")
-            found += map(DriveFile.from_json, answer.get("files", []))
+            answer = self._execute(request, item=item)
+            found += map(_read, answer.get("files", []))
             is_complete = is_complete and not answer.get("incompleteSearch")
             token = answer.get("nextPageToken")
             if not token:
@@ -199,18 +198,24 @@ class DriveClient:
     def _execute(self, request: Any, *, item: str) -> dict[str, Any]:
         try:
             with self._troubles(item):
-                answer: dict[str, Any] = request.execute()
+                answer = request.execute()
         except HttpError as error:
             retry_after = error.resp.get("retry-after")
-            raise refusal(
-                error.resp.status, error.content, item=item, retry_after=retry_after
-            ) from error
-        except ValueError as error:
-            raise DatasourceConnectError(f"{GOOGLE} does not answer as it should.") from error
+            raise self._refused(error.resp.status, error.content, item, retry_after) from error
+        except _STUMBLES as error:  # the SDK too, where an error has an unusual shape
+            raise DatasourceConnectError(_NO_SENSE) from error
+        if not isinstance(answer, dict):  # the SDK gives what is no JSON as text
+            raise DatasourceConnectError(_NO_SENSE)
         return answer
 
     def _stream(
-        self, url: str, headers: Mapping[str, str], *, name: str, offset: int = 0
+        self,
+        url: str,
+        headers: Mapping[str, str],
+        *,
+        name: str,
+        offset: int = 0,
+        may_be_page: bool = True,
     ) -> Iterator[bytes]:
         asked = {**headers, "accept-encoding": "identity"}
         if offset:
@@ -221,20 +226,34 @@ class DriveClient:
         ):
             if answer.status_code not in (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT):
                 retry_after = answer.headers.get("retry-after")
-                raise refusal(
-                    answer.status_code, answer.content, item=name, retry_after=retry_after
-                )
+                raise self._refused(answer.status_code, answer.content, name, retry_after)
+            if not may_be_page and "html" in answer.headers.get("content-type", ""):
+                raise DatasourceReadError(f"{GOOGLE} gave a web page instead of {name}.")
             _check_offset(answer, offset, name=name)
             yield from answer.iter_content(_CHUNK_BYTES)
+
+    def _refused(self, status: int, body: bytes, item: str, retry_after: str | None) -> RunError:
+        error = refusal(status, body, item=item, retry_after=retry_after)
+        if isinstance(error, NotConnectedError):
+            self._reader.disconnect()
+        return error
 
     @contextlib.contextmanager
     def _troubles(self, item: str) -> Iterator[None]:
         try:
             yield
         except RefreshError as error:
-            raise refresh_error(error, is_service_account=self._is_service_account) from None
+            is_service_account = self._reader.is_service_account
+            raise refresh_error(error, is_service_account=is_service_account) from None
         except (requests.RequestException, GoogleAuthError) as error:
             raise transport_error(error, item=item) from error
+
+
+def _read(answer: Any) -> DriveFile:
+    try:
+        return DriveFile.from_json(answer)
+    except _STUMBLES as error:
+        raise DatasourceConnectError(_NO_SENSE) from error
 
 
 def _with_key(request: Any, which: FileId) -> Any:
@@ -250,49 +269,3 @@ def _check_offset(answer: requests.Response, offset: int, *, name: str) -> None:
         is_part and not answer.headers.get("content-range", "").startswith(expected)
     ):
         raise PartialFileError(f"{GOOGLE} did not go on with {name} where the connection broke.")
-
-
-def _service_account(key_file: str) -> Any:
-    try:
-        return google.oauth2.service_account.Credentials.from_service_account_file(
-            key_file, scopes=[SCOPE]
-        )
-    except (OSError, ValueError, GoogleAuthError) as error:
-        message = (
-            "SYNCTABLES_GDRIVE_SERVICE_ACCOUNT_FILE is not the readable key (JSON) of a Google"
-            f" service account: {type(error).__name__}."
-        )
-        raise ConfigurationError(message) from None
-
-
-def _user(tokens: Tokens, oauth: GoogleOAuthClient) -> Any:
-    """Credentials that google-auth never renews by itself: it asks `Tokens`."""
-    held = tokens.current()
-
-    def renew(_request: object, scopes: object) -> tuple[str, datetime]:
-        nonlocal held
-        held = _renewed(tokens, held, oauth)
-        return held.access_token, _naive(held.expires_at)
-
-    return google.oauth2.credentials.Credentials(
-        token=held.access_token, expiry=_naive(held.expires_at), refresh_handler=renew
-    )
-
-
-def _renewed(tokens: Tokens, stale: OAuthToken, oauth: GoogleOAuthClient) -> OAuthToken:
-    """What another worker stored may be about to end as well; then it is renewed in its turn."""
-    try:
-        renewed = tokens.renew(stale, oauth.refresh)
-        if _naive(renewed.expires_at) - _naive(datetime.now(UTC)) < _KEPT:
-            stale = renewed
-            renewed = tokens.renew(stale, oauth.refresh)
-    except NotConnectedError:
-        tokens.discard(stale)
-        raise
-    return renewed
-
-
-def _naive(moment: datetime | None) -> datetime:
-    """google-auth wants UTC without saying so; a token that does not say ends is tried."""
-    known = moment or datetime.now(UTC) + timedelta(hours=1)
-    return known.astimezone(UTC).replace(tzinfo=None)

@@ -12,7 +12,7 @@ from synctables.datasources.gdrive.delivery import Delivered, Delivery, StartOve
 from synctables.datasources.gdrive.drive_file import DriveFile
 from synctables.datasources.gdrive.listing import list_items
 from synctables.datasources.gdrive.paths import find_file
-from synctables.datasources.gdrive.reference import FilePath, parse_reference
+from synctables.datasources.gdrive.reference import FileId, FilePath, parse_reference
 from synctables.errors import DriveFileDeletedError, PartialFileError, UnsupportedFileError
 from synctables.settings import Settings
 
@@ -31,14 +31,14 @@ class GoogleDriveDatasource:
         self._backoff_seconds = backoff_seconds
 
     async def probe(self, item: str, *, known: SourceVersion | None) -> Item | NotModified:
-        """See `Datasource.probe`. Raises a `RunError`."""
+        """See `Datasource.probe`; a link that alone opens the file stays its id."""
 
         def call(_: CallOff) -> Item | NotModified:
             with self._open_client() as client:
                 file = locate(client, item)
             if known and file.is_still(known):
                 return NotModified(version=known)
-            return file.to_item()
+            return replace(file.to_item(), id=item) if _opens_by_key(item) else file.to_item()
 
         return await in_thread(call)
 
@@ -87,6 +87,11 @@ def locate(client: DriveClient, item: str) -> DriveFile:
             f"{file.name} is a document of Google's own, but no spreadsheet."
         )
     return file
+
+
+def _opens_by_key(item: str) -> bool:
+    which = parse_reference(item)
+    return isinstance(which, FileId) and which.resource_key is not None
 
 
 def _check_kept(file: DriveFile) -> None:

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from http import HTTPStatus
 from pathlib import Path
 
 from synctables.datasources.base import OnBytes
@@ -19,7 +20,12 @@ from synctables.datasources.drives.transfer import (
 from synctables.datasources.gdrive.client import DriveClient
 from synctables.datasources.gdrive.drive_file import DriveFile
 from synctables.datasources.gdrive.refusals import ExportTooLargeError
-from synctables.errors import DatasourceReadError, DriveFileDeletedError, PartialFileError
+from synctables.errors import (
+    DatasourceConnectError,
+    DatasourceReadError,
+    DriveFileDeletedError,
+    PartialFileError,
+)
 
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 CSV = "text/csv"
@@ -93,6 +99,10 @@ class Delivery:
         try:
             yield from self.client.linked_export(link, name=name)
         except (DatasourceReadError, DriveFileDeletedError) as error:
+            raise ExportTooLargeError(str(error)) from error
+        except DatasourceConnectError as error:
+            if error.http_status != HTTPStatus.UNAUTHORIZED:
+                raise
             raise ExportTooLargeError(str(error)) from error
 
     def _receive(

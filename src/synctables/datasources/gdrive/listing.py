@@ -8,7 +8,7 @@ from synctables.datasources.base import Item
 from synctables.datasources.gdrive.client import DriveClient
 from synctables.datasources.gdrive.drive_file import DriveFile
 from synctables.datasources.gdrive.paths import ROOT, SHARED_DRIVES, find_folders, quoted
-from synctables.datasources.gdrive.reference import FileId, FilePath, parse_reference
+from synctables.datasources.gdrive.reference import FileId, parse_reference
 from synctables.errors import DriveFileDeletedError
 
 _NO_TABLES = " and ".join(
@@ -63,26 +63,36 @@ def _inside(client: DriveClient, folder: str) -> Iterable[Item]:
         yield from _at_the_top(client)
         return
     which = parse_reference(folder)
-    if isinstance(which, FilePath):
-        parents, prefix = find_folders(client, which.segments), which.text
-    else:
-        parents, prefix = [which.id], None
+    if isinstance(which, FileId):
+        yield from _children(client, f"{quoted(which.id)} in parents", None, folder=which.id)
+        return
+    parents = find_folders(client, which.segments)
+    if not parents and which.segments == (SHARED_DRIVES,):
+        yield from _shared_drives(client)
+        return
     if not parents:
         raise DriveFileDeletedError(f"There is no folder {folder} in Google Drive.")
     for parent in parents:
-        yield from _children(client, f"{quoted(parent)} in parents", prefix)
+        yield from _children(client, f"{quoted(parent)} in parents", which.text, folder=folder)
 
 
 def _at_the_top(client: DriveClient) -> Iterable[Item]:
     """My Drive, what others share with the account, and the shared drives as folders."""
-    yield from _children(client, f"'{ROOT}' in parents", "")
-    yield from _children(client, "sharedWithMe = true", None)
+    yield from _children(client, f"'{ROOT}' in parents", "", folder="/")
+    yield from _children(client, "sharedWithMe = true", None, folder="of shared files")
+    yield from _shared_drives(client)
+
+
+def _shared_drives(client: DriveClient) -> Iterable[Item]:
     for drive_id, name in client.shared_drives().items():
         path = f"/{SHARED_DRIVES}/{name}"
         yield Item(id=drive_id, title=name, file_name=name, path=path, is_folder=True)
 
 
-def _children(client: DriveClient, query: str, prefix: str | None) -> Iterable[Item]:
-    for one in client.files(f"{query} and trashed = false and {_NO_TABLES}"):
+def _children(
+    client: DriveClient, query: str, prefix: str | None, *, folder: str
+) -> Iterable[Item]:
+    found = client.files(f"{query} and trashed = false and {_NO_TABLES}", item=f"folder {folder}")
+    for one in found:
         if one.is_folder or one.is_readable:
             yield one.to_item(path=None if prefix is None else f"{prefix}/{one.name}")

@@ -32,7 +32,8 @@ from synctables.errors import (
 )
 from synctables.settings import Settings
 
-for _talkative in ("requests_oauthlib", "oauthlib"):  # their DEBUG records quote codes and tokens
+# Their DEBUG records quote codes, tokens, headers.
+for _talkative in ("requests_oauthlib", "oauthlib", "google.auth", "google.oauth2"):
     logging.getLogger(_talkative).setLevel(logging.INFO)
 
 _LASTS = timedelta(hours=1)

@@ -35,7 +35,8 @@ class BoxDouble:
     """One Box with one user.
 
     ``scopes``: what the app may; ``most_per_page``: a smaller limit than Box's, to see pages turn;
-    ``before_content``: called once, when a download is asked for next.
+    ``before_content``, ``after_bytes``: called once, when the next download is asked for, and when
+    its bytes have been given; ``gives_parts``: whether it heeds a Range.
     """
 
     base_url = ""
@@ -47,6 +48,8 @@ class BoxDouble:
         self.scopes = {"root_readonly", "root_readwrite"}
         self.most_per_page = _LIMIT
         self.before_content: Callable[[], None] | None = None
+        self.after_bytes: Callable[[], None] | None = None
+        self.gives_parts = True
         self._tickets: dict[str, bytes] = {}
 
     def application(self) -> web.Application:
@@ -93,8 +96,11 @@ class BoxDouble:
         content = self._tickets.get(request.match_info["ticket"])
         if content is None or "Authorization" in request.headers:
             return web.Response(status=403)
+        interfere, self.after_bytes = self.after_bytes, None
+        if interfere:
+            interfere()
         asked = _RANGE.fullmatch(request.headers.get("Range", ""))
-        if not asked:
+        if not asked or not self.gives_parts:
             return web.Response(body=content, headers={"Accept-Ranges": "bytes"})
         first, last = int(asked[1]), int(asked[2] or len(content) - 1)
         if first >= len(content):

@@ -23,7 +23,7 @@ from box_sdk_gen import (
 from synctables.datasources.box.address import ROOT_ID, Address, parse_address, same_name
 from synctables.datasources.box.answers import ask, header_seconds, stream
 from synctables.datasources.box.entry import FIELDS, Entry, entry_of
-from synctables.datasources.box.sdk import StoredToken, network_session
+from synctables.datasources.box.sdk import Network, StoredToken, open_network
 from synctables.datasources.file_names import KNOWN_EXTENSIONS
 from synctables.errors import (
     DatasourceConfigurationError,
@@ -42,7 +42,6 @@ _PAGE = 1000
 _SEARCH_PAGE = 200
 _LAST_OFFSET = 10_000
 """Box refuses to search beyond it."""
-_CHUNK_BYTES = 1 << 14
 _ACCEPTED = 202
 _PARTIAL = 206
 _DENIED = "access_denied_insufficient_permissions"
@@ -61,18 +60,24 @@ def open_account(
     check: Callable[[], None],
 ) -> Iterator[Account]:
     """The account of ``tokens`` while the block runs. ``check`` raises when nobody waits."""
-    with network_session(settings) as session:
-        client = BoxClient(StoredToken(tokens, refresh), network_session=session)
-        yield Account(client, endpoint=settings.box_endpoint, check=check)
+    with open_network(settings) as network:
+        signed = StoredToken(tokens, refresh)
+        yield Account(network, signed, endpoint=settings.box_endpoint, check=check)
 
 
 class Account:
     """Box, as the owner of one token sees it. For one thread."""
 
     def __init__(
-        self, client: BoxClient, *, endpoint: str | None, check: Callable[[], None]
+        self,
+        network: Network,
+        signed: StoredToken,
+        *,
+        endpoint: str | None,
+        check: Callable[[], None],
     ) -> None:
-        self._client = client
+        self._client = BoxClient(signed, network_session=network.session)
+        self._last_answer = network.last
         self._own_host = urlsplit(endpoint or "").hostname
         self._check = check
 
@@ -129,10 +134,7 @@ class Account:
         answer = self._open(entry, offset)
         if offset and answer.status != _PARTIAL:
             raise DatasourceConnectError(f"Box does not go on with {entry.shown} in the middle.")
-        body = answer.content
-        if body is None:
-            return
-        yield from stream(entry.shown, iter(lambda: bytes(body.read(_CHUNK_BYTES)), b""))
+        yield from stream(entry.shown, self._last_answer.chunks())
 
     def _open(self, entry: Entry, offset: int) -> FetchResponse:
         """Not by the SDK's `download_file`, which gives no status: 206 and 202 are answers, too."""

@@ -10,13 +10,17 @@ downloads by a redirect to another host, which wants no token, and single-use re
 
 from __future__ import annotations
 
+import asyncio
 import re
 import secrets
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import parse_qsl
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from doubles.box_errors import BoxError, denied, meet_errors, not_found
 from doubles.box_items import Items, Node
@@ -28,6 +32,7 @@ from doubles.server import Trouble, application
 _LIMIT = 1000
 _SEARCH_LIMIT = 200
 _LAST_OFFSET = 10_000
+_LONGEST_HOLD_SECONDS = 20.0
 _RANGE = re.compile(r"bytes=(\d+)-(\d*)")
 
 
@@ -36,7 +41,8 @@ class BoxDouble:
 
     ``scopes``: what the app may; ``most_per_page``: a smaller limit than Box's, to see pages turn;
     ``before_content``, ``after_bytes``: called once, when the next download is asked for, and when
-    its bytes have been given; ``gives_parts``: whether it heeds a Range.
+    its bytes are being given; ``gives_parts``: whether it heeds a Range; ``knows_markers``: whether
+    it pages as asked.
     """
 
     base_url = ""
@@ -50,11 +56,29 @@ class BoxDouble:
         self.before_content: Callable[[], None] | None = None
         self.after_bytes: Callable[[], None] | None = None
         self.gives_parts = True
+        self.knows_markers = True
+        self._held = ("", threading.Event())
         self._tickets: dict[str, bytes] = {}
 
+    @contextmanager
+    def held(self, path: str) -> Iterator[None]:
+        """Answer nothing to requests whose path matches, while the block runs."""
+        self._held = (path, threading.Event())
+        try:
+            yield
+        finally:
+            self._held[1].set()
+
     def application(self) -> web.Application:
+        @web.middleware
+        async def hold(request: web.Request, handler: Handler) -> web.StreamResponse:
+            path, released = self._held
+            if path and re.match(path, request.path):
+                await asyncio.to_thread(released.wait, _LONGEST_HOLD_SECONDS)
+            return await handler(request)
+
         app = application(self.trouble)
-        app.middlewares.append(meet_errors)
+        app.middlewares.extend([hold, meet_errors])
         app.add_routes(
             [
                 *OAuthPages(self.authority).routes(),
@@ -116,11 +140,12 @@ class BoxDouble:
         with self.items.lock:
             folder = self._node(request, "folder")
             inside = [one for one in self.items.children(folder.id) if self._sees(request, one)]
-            first = _position(query.get("marker"))
+            first = _position(query.get("marker")) or int(query.get("offset", 0))
             page = [self.items.describe(one, query.get("fields")) for one in inside[first:][:limit]]
         answer: dict[str, Any] = {"entries": page, "limit": limit}
-        if query.get("usemarker") != "true":
-            answer |= {"total_count": len(inside), "offset": 0}
+        # The SDK sends Python's own "True".
+        if query.get("usemarker", "").lower() != "true" or not self.knows_markers:
+            answer |= {"total_count": len(inside), "offset": first}
         elif first + limit < len(inside):
             answer["next_marker"] = f"marker-{first + limit}"
         return web.json_response(answer)

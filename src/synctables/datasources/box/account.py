@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from box_sdk_gen import (
+    BoxAPIError,
     BoxClient,
     FetchOptions,
     ResponseFormat,
@@ -33,7 +34,7 @@ from synctables.errors import (
 )
 
 if TYPE_CHECKING:
-    from box_sdk_gen import FetchResponse, FileFull, Items, SearchResults
+    from box_sdk_gen import BaseObject, FetchResponse, FileFull, Items, SearchResults
 
     from synctables.datasources.drives.model import OAuthToken, Tokens
     from synctables.settings import Settings
@@ -119,7 +120,7 @@ class Account:
         offset = 0
         while query and offset <= _LAST_OFFSET:
             page = self._search_page(query, offset)
-            yield from (entry_of(one) for one in page.entries or [])
+            yield from (entry_of(one) for one in _entries(page))
             offset += page.limit or _SEARCH_PAGE
             if offset >= (page.total_count or 0):
                 return
@@ -150,12 +151,16 @@ class Account:
             headers=headers,
             response_format=ResponseFormat.BINARY,
         )
-        try:
-            answer = ask(entry.shown, lambda: self._client.make_request(options))
-        except DatasourceReadError as error:
-            if error.http_status == 403 and entry.may_download:
-                raise _scope_missing(entry) from None
-            raise
+
+        def call() -> FetchResponse:
+            try:
+                return self._client.make_request(options)
+            except BoxAPIError as error:
+                if error.response_info.code == _DENIED and entry.may_download:
+                    raise _scope_missing(entry) from None
+                raise
+
+        answer = ask(entry.shown, call)
         if answer.status == _ACCEPTED:
             raise DatasourceConnectError(
                 f"{entry.shown} is not ready in Box yet.",
@@ -212,24 +217,29 @@ class Account:
         return entry
 
     def _children(self, folder: Entry) -> Iterator[Entry]:
+        """By markers, and by offsets where Box does not take the SDK's ``usemarker=True``."""
         marker: str | None = None
+        count = 0
         while True:
-            page = self._folder_page(folder, marker)
-            if page.entries is None:
-                raise DatasourceConnectError("What came for a folder is no answer of Box's.")
-            for one in page.entries:
+            page = self._folder_page(folder, marker=marker, offset=count)
+            entries = _entries(page)
+            for one in entries:
                 yield replace(entry_of(one), shared_link=folder.shared_link)
+            count += len(entries)
             marker = page.next_marker
-            if not marker:
+            if not marker and (not entries or count >= (page.total_count or 0)):
                 return
 
-    def _folder_page(self, folder: Entry, marker: str | None) -> Items:
+    def _folder_page(self, folder: Entry, *, marker: str | None, offset: int) -> Items:
+        by_offset = bool(offset and not marker)
+
         def call() -> Items:
             return self._client.folders.get_folder_items(
                 folder.id,
                 fields=FIELDS,
-                usemarker=True,
+                usemarker=None if by_offset else True,
                 marker=marker,
+                offset=offset if by_offset else None,
                 limit=_PAGE,
                 boxapi=_by_way_of(folder.shared_link),
             )
@@ -255,6 +265,12 @@ class Account:
 
 def _root() -> Entry:
     return Entry(id=ROOT_ID, name="", is_folder=True, path="")
+
+
+def _entries(page: Items | SearchResults) -> list[BaseObject]:
+    if page.entries is None:
+        raise DatasourceConnectError("What came for a page of files is no answer of Box's.")
+    return list(page.entries)
 
 
 def _by_way_of(link: str | None) -> str | None:

@@ -42,12 +42,16 @@ class Fault:
 
     path: str
     """A regular expression that the path must match from its beginning."""
+    query: str = ""
+    """One that is to be found in the query: for services that tell requests apart by it."""
     status: int = 500
     headers: Mapping[str, str] = field(default_factory=dict)
     body: str = ""
     content_type: str = "application/json"
     cut_after_bytes: int | None = None
     """Not an error: the usual answer, whose connection breaks after so many bytes of the body."""
+    is_silent: bool = False
+    """No answer at all, until the client goes away."""
 
 
 class Double(Protocol):
@@ -88,7 +92,9 @@ class Trouble:
                 )
             )
             for fault in self._faults:
-                if re.match(fault.path, request.path):
+                if re.match(fault.path, request.path) and re.search(
+                    fault.query, request.query_string
+                ):
                     self._faults.remove(fault)
                     return fault
         return None
@@ -102,6 +108,8 @@ def application(trouble: Trouble) -> web.Application:
         fault = trouble.take(request)
         if fault is None:
             return await handler(request)
+        if fault.is_silent:
+            await asyncio.Event().wait()
         if fault.cut_after_bytes is None:
             return web.Response(
                 status=fault.status,
@@ -125,7 +133,7 @@ async def _cut(
     await broken.prepare(request)
     await broken.write(body[:after_bytes])
     if request.transport:
-        request.transport.close()
+        request.transport.abort()  # over TLS, close would wait for the other side
     return broken
 
 
@@ -135,7 +143,7 @@ def run_double(double: Double, authority: trustme.CA) -> Iterator[None]:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     authority.issue_cert("localhost", "127.0.0.1").configure_cert(context)
     loop = asyncio.new_event_loop()
-    runner = web.AppRunner(double.application(), access_log=None)
+    runner = web.AppRunner(double.application(), access_log=None, handler_cancellation=True)
 
     async def start() -> int:
         await runner.setup()
@@ -144,12 +152,10 @@ def run_double(double: Double, authority: trustme.CA) -> Iterator[None]:
         return port
 
     async def stop() -> None:
-        left = [one.transport for one in runner.server.connections] if runner.server else []
+        for connection in runner.server.connections if runner.server else ():
+            if connection.transport:
+                connection.transport.abort()  # a polite end of TLS would outlive the loop
         await runner.cleanup()
-        for transport in left:
-            if transport:
-                transport.abort()  # a polite end of TLS would outlive the loop
-        await asyncio.sleep(0)
 
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()

@@ -42,6 +42,8 @@ class Fault:
 
     path: str
     """A regular expression that the path must match from its beginning."""
+    query: str = ""
+    """One that is to be found in the query: for services that tell requests apart by it."""
     status: int = 500
     headers: Mapping[str, str] = field(default_factory=dict)
     body: str = ""
@@ -88,7 +90,9 @@ class Trouble:
                 )
             )
             for fault in self._faults:
-                if re.match(fault.path, request.path):
+                if re.match(fault.path, request.path) and re.search(
+                    fault.query, request.query_string
+                ):
                     self._faults.remove(fault)
                     return fault
         return None
@@ -125,7 +129,7 @@ async def _cut(
     await broken.prepare(request)
     await broken.write(body[:after_bytes])
     if request.transport:
-        request.transport.close()
+        request.transport.abort()  # over TLS, close would wait for the other side
     return broken
 
 
@@ -143,6 +147,12 @@ def run_double(double: Double, authority: trustme.CA) -> Iterator[None]:
         port: int = runner.addresses[0][1]
         return port
 
+    async def stop() -> None:
+        for connection in runner.server.connections if runner.server else ():
+            if connection.transport:
+                connection.transport.abort()
+        await runner.cleanup()
+
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
     try:
@@ -150,7 +160,7 @@ def run_double(double: Double, authority: trustme.CA) -> Iterator[None]:
         double.base_url = f"https://localhost:{port}"
         yield
     finally:
-        asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(_START_SECONDS)
+        asyncio.run_coroutine_threadsafe(stop(), loop).result(_START_SECONDS)
         loop.call_soon_threadsafe(loop.stop)
         thread.join(_START_SECONDS)
         loop.close()

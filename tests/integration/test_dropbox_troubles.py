@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 from collections.abc import Callable, Iterator
@@ -101,7 +102,7 @@ async def test_a_google_sheet_in_dropbox_comes_as_its_export(
 async def test_a_document_without_a_table_in_it_is_refused(
     reader: Reader, dropbox_double: DropboxDouble
 ) -> None:
-    dropbox_double.files.put("/notes.paper", CITIES, export_as="")
+    dropbox_double.files.put("/notes.paper", CITIES, export_as="markdown")
     assert await reader.datasource.list() == []
     with pytest.raises(UnsupportedFileError):
         await reader.fetch("/notes.paper")
@@ -198,7 +199,7 @@ async def test_a_download_that_breaks_ever_anew_without_a_byte_is_given_up(
 ) -> None:
     file_id = dropbox_double.files.put("/cities.csv", CITIES)
     dropbox_double.trouble.add(Fault(path=DOWNLOAD, cut_after_bytes=0), times=9)
-    with pytest.raises(PartialFileError, match="cities.csv"):
+    with pytest.raises(PartialFileError, match=r"cities\.csv"):
         await reader.fetch(file_id)
 
 
@@ -232,8 +233,6 @@ async def test_a_stale_token_is_renewed_before_it_is_used(
 async def test_two_workers_renew_one_token_once(
     reader: Reader, dropbox_double: DropboxDouble
 ) -> None:
-    import asyncio
-
     file_id = dropbox_double.files.put("/cities.csv", CITIES)
     reader.tokens.token = granted(dropbox_double.authority, lasts=timedelta(seconds=30))
     workers = [reader.another() for _ in range(4)]
@@ -262,7 +261,7 @@ async def test_a_token_that_is_refused_though_it_was_just_renewed_is_discarded(
 ) -> None:
     fault = Fault(path=METADATA, status=401, body=union("invalid_access_token"))
     dropbox_double.trouble.add(fault, times=2)
-    with pytest.raises(DropboxPermissionError, match="cities.csv"):
+    with pytest.raises(DropboxPermissionError, match=r"cities\.csv"):
         await reader.fetch("/cities.csv")
     assert dropbox_double.authority.refresh_count == 1
     assert len(dropbox_double.trouble.seen(METADATA)) == 2
@@ -363,6 +362,7 @@ REFUSALS = {
     ),
     "malformed": Refusal(409, union("path", "malformed_path"), DatasourceReadError, 1011, False),
     "a folder": Refusal(409, union("path", "not_file"), DatasourceReadError, 1011, False),
+    "of no kind": Refusal(409, union("path", "other"), DatasourceReadError, 1011, False),
     "locked": Refusal(409, union("path", "locked"), DatasourceConnectError, 1012, True),
     "of a kind unknown today": Refusal(
         409, union("path", "brand_new"), DatasourceReadError, 1011, False

@@ -174,7 +174,7 @@ async def test_a_token_that_cannot_be_renewed_for_now_is_kept(
         await reader.fetch("/cities.csv")
     assert type(raised.value) is trouble.kind
     assert getattr(raised.value, "retry_after_seconds", None) == trouble.waits
-    assert reader.tokens.token
+    assert reader.tokens.token is not None
     assert not reader.tokens.discarded
 
 

@@ -213,7 +213,6 @@ async def test_a_token_that_ends_in_the_middle_of_a_file_is_renewed(
     dropbox_double.trouble.add(Fault(path=DOWNLOAD, cut_after_bytes=500_000))
     dropbox_double.before_download = lambda: dropbox_double.authority.advance(timedelta(hours=2))
     first = reader.tokens.current()
-    dropbox_double.trouble.add(Fault(path="/2/files/export"))
     assert await reader.content(file_id) == LARGE
     assert reader.tokens.stored[0].access_token != first.access_token
     assert reader.tokens.stored[0].refresh_token == first.refresh_token

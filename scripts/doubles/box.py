@@ -10,17 +10,13 @@ downloads by a redirect to another host, which wants no token, and single-use re
 
 from __future__ import annotations
 
-import asyncio
 import re
 import secrets
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qsl
 
 from aiohttp import web
-from aiohttp.typedefs import Handler
 
 from doubles.box_errors import BoxError, denied, meet_errors, not_found
 from doubles.box_items import Items, Node
@@ -32,7 +28,6 @@ from doubles.server import Trouble, application
 _LIMIT = 1000
 _SEARCH_LIMIT = 200
 _LAST_OFFSET = 10_000
-_LONGEST_HOLD_SECONDS = 20.0
 _RANGE = re.compile(r"bytes=(\d+)-(\d*)")
 
 
@@ -57,28 +52,11 @@ class BoxDouble:
         self.after_bytes: Callable[[], None] | None = None
         self.gives_parts = True
         self.knows_markers = True
-        self._held = ("", threading.Event())
         self._tickets: dict[str, bytes] = {}
 
-    @contextmanager
-    def held(self, path: str) -> Iterator[None]:
-        """Answer nothing to requests whose path matches, while the block runs."""
-        self._held = (path, threading.Event())
-        try:
-            yield
-        finally:
-            self._held[1].set()
-
     def application(self) -> web.Application:
-        @web.middleware
-        async def hold(request: web.Request, handler: Handler) -> web.StreamResponse:
-            path, released = self._held
-            if path and re.match(path, request.path):
-                await asyncio.to_thread(released.wait, _LONGEST_HOLD_SECONDS)
-            return await handler(request)
-
         app = application(self.trouble)
-        app.middlewares.extend([hold, meet_errors])
+        app.middlewares.append(meet_errors)
         app.add_routes(
             [
                 *OAuthPages(self.authority).routes(),

@@ -10,19 +10,21 @@ import json
 import re
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
-from html import escape
 from typing import Any
 from urllib.parse import urlencode
 
 from aiohttp import web
 
-from doubles.dropbox_files import (
-    Files,
-    Revision,
-    SharedLink,
-    StoredFile,
-    StoredFolder,
-    content_hash,
+from doubles.dropbox_files import Files, Revision, SharedLink, StoredFile, content_hash
+from doubles.dropbox_shapes import (
+    PERMISSIONS,
+    consent_page,
+    file_metadata,
+    folder_metadata,
+    link_metadata,
+    metadata_of,
+    shown,
+    without_paths,
 )
 from doubles.oauth import Authority, Issued, RefusedError
 from doubles.server import Trouble, application
@@ -63,6 +65,8 @@ class DropboxDouble:
         self.resets_cursors = 0
         """So many of the next requests for a further page meet ``reset``."""
         self.ignores_ranges = False
+        self.before_download: Callable[[], None] | None = None
+        """Called when the bytes of a file are asked for: what happens just before."""
         self.home_path = ""
         self.root_namespace = HOME_NAMESPACE
         self._cursors: dict[str, list[Json]] = {}
@@ -102,7 +106,7 @@ class DropboxDouble:
         if asked.get("client_id") != self.authority.client_id:
             return web.Response(status=400, text="Invalid client_id.")
         if "approve" not in asked:
-            return web.Response(text=_consent_page(asked), content_type="text/html")
+            return web.Response(text=consent_page(asked), content_type="text/html")
         back = {"state": asked.get("state", "")}
         if asked["approve"] == "1":
             back["code"] = self.authority.consent(
@@ -206,7 +210,7 @@ class DropboxDouble:
         else:
             found = self.files.find(above + path)
         if found is None:
-            is_folder = (above + path).lower() in self.files.folders
+            is_folder = self.files.find_folder(_whole(above, path))
             raise conflict("path", "not_file" if is_folder else "not_found")
         if found.refusal:
             raise conflict("path", found.refusal)
@@ -240,29 +244,31 @@ class DropboxDouble:
 
     def _get_metadata(self, request: web.Request, asked: Json) -> web.Response:
         above, path = self._above(request), asked["path"]
-        if folder := self.files.folders.get((above + path).lower()):
-            return _json(_folder_metadata(folder, above))
+        if folder := self.files.find_folder(_whole(above, path)):
+            return _json(folder_metadata(folder, above))
         gone = self.files.find_deleted(above + path)
         if gone and asked.get("include_deleted") and not self.files.find(above + path):
-            shown = _shown(gone, above)
-            return _json({".tag": "deleted", "name": gone.name, **shown})
+            return _json({".tag": "deleted", "name": gone.name, **shown(gone, above)})
         file = self._find(request, path)
-        return _json(_file_metadata(file, file.now, above))
+        return _json(file_metadata(file, file.now, above))
 
     def _list_folder(self, request: web.Request, asked: Json) -> web.Response:
         if asked.get("shared_link"):
             link = self._link(asked["shared_link"]["url"])
             entries = [
-                _without_paths(_metadata(one, ""))
+                without_paths(metadata_of(one, ""))
                 for one in self.files.below(link.path + asked["path"], recursive=False)
             ]
             return _json(self._page(entries, kind="entries"))
         above, path = self._above(request), asked["path"]
-        folder = f"{above}{path}"
-        if folder and folder.lower() not in self.files.folders:
-            raise conflict("path", "not_folder" if self.files.find(folder) else "not_found")
-        inside = self.files.below(folder, recursive=bool(asked.get("recursive")))
-        return _json(self._page([_metadata(one, above) for one in inside], kind="entries"))
+        whole = _whole(above, path)
+        folder = self.files.find_folder(whole)
+        if whole and not folder:
+            raise conflict("path", "not_folder" if self.files.find(whole) else "not_found")
+        inside = self.files.below(
+            folder.path if folder else "", recursive=bool(asked.get("recursive"))
+        )
+        return _json(self._page([metadata_of(one, above) for one in inside], kind="entries"))
 
     def _list_folder_continue(self, request: web.Request, asked: Json) -> web.Response:
         if self.resets_cursors:
@@ -279,7 +285,7 @@ class DropboxDouble:
         matches = [
             {
                 "match_type": {".tag": "filename"},
-                "metadata": {".tag": "metadata", "metadata": _metadata(one, above)},
+                "metadata": {".tag": "metadata", "metadata": metadata_of(one, above)},
             }
             for one in self.files.below(above, recursive=True)
             if isinstance(one, StoredFile)
@@ -295,12 +301,12 @@ class DropboxDouble:
         """A further page of a search repeats the last match: "duplicates may be returned"."""
         page, rest = entries[: self.page_size], entries[self.page_size :]
         cursor = secrets.token_urlsafe(24)
-        self._cursors[cursor] = [*page[-1:], *rest] if kind == "matches" and rest else rest
-        if kind == "matches" and self.page_size == 1:
-            self._cursors[cursor] = rest
+        repeats = kind == "matches" and rest and self.page_size > 1
+        self._cursors[cursor] = [*page[-1:], *rest] if repeats else rest
         return {kind: page, "cursor": cursor, "has_more": bool(rest)}
 
     def _download(self, request: web.Request, asked: Json) -> web.Response:
+        self._let_happen()
         above, path = self._above(request), asked["path"]
         if path.startswith("rev:"):
             found = self.files.find_revision(path.removeprefix("rev:"))
@@ -312,9 +318,14 @@ class DropboxDouble:
             revision = file.now
         if file.export_as:
             raise conflict("unsupported_file")
-        return self._bytes(request, revision.served, _file_metadata(file, revision, above))
+        return self._bytes(request, revision.served, file_metadata(file, revision, above))
+
+    def _let_happen(self) -> None:
+        if self.before_download:
+            self.before_download()
 
     def _export(self, request: web.Request, asked: Json) -> web.Response:
+        self._let_happen()
         file = self._find(request, asked["path"])
         if not file.export_as:
             raise conflict("non_exportable")
@@ -325,7 +336,7 @@ class DropboxDouble:
                 "size": len(content),
                 "export_hash": content_hash(file.now.content),
             },
-            "file_metadata": _file_metadata(file, file.now, self._above(request)),
+            "file_metadata": file_metadata(file, file.now, self._above(request)),
         }
         return self._bytes(request, content, result)
 
@@ -362,30 +373,15 @@ class DropboxDouble:
 
     def _link_metadata(self, request: web.Request, asked: Json) -> web.Response:
         link = self._link(asked["url"])
-        folder = self.files.folders.get((link.path + (asked.get("path") or "")).lower())
-        if folder:
+        if folder := self.files.find_folder(link.path + (asked.get("path") or "")):
             about = {".tag": "folder", "id": folder.id, "name": folder.name}
-            return _json(about | {"url": link.url, "link_permissions": _PERMISSIONS})
-        return _json(_link_metadata(*self._linked_file(asked)))
+            return _json(about | {"url": link.url, "link_permissions": PERMISSIONS})
+        return _json(link_metadata(*self._linked_file(asked)))
 
     def _link_file(self, request: web.Request, asked: Json) -> web.Response:
+        self._let_happen()
         link, file, revision = self._linked_file(asked)
-        return self._bytes(request, revision.served, _link_metadata(link, file, revision))
-
-
-_PERMISSIONS: Json = {
-    "can_revoke": False,
-    "resolved_visibility": {".tag": "public"},
-    "revoke_failure_reason": {".tag": "owner_only"},
-    "visibility_policies": [],
-    "can_set_expiry": False,
-    "can_remove_expiry": False,
-    "allow_download": True,
-    "can_allow_download": False,
-    "can_disallow_download": False,
-    "allow_comments": False,
-    "team_restricts_comments": False,
-}
+        return self._bytes(request, revision.served, link_metadata(link, file, revision))
 
 
 def _json(body: Json | None, *, status: int = 200) -> web.Response:
@@ -397,66 +393,10 @@ def _json(body: Json | None, *, status: int = 200) -> web.Response:
     return web.Response(status=status, body=json.dumps(body).encode(), headers=headers)
 
 
-def _consent_page(asked: Mapping[str, str]) -> str:
-    kept = "".join(
-        f'<input type="hidden" name="{escape(name)}" value="{escape(value)}">'
-        for name, value in asked.items()
-    )
-    scopes = "".join(f"<li>{escape(one)}</li>" for one in asked.get("scope", "").split())
-    return (
-        "<!doctype html><title>Dropbox (double)</title><h1>Dropbox (double)</h1>"
-        f"<p>An app would like to use:</p><ul>{scopes}</ul><form>{kept}"
-        '<button name="approve" value="1">Allow</button> '
-        '<button name="approve" value="0">Cancel</button></form>'
-    )
+def _whole(above: str, path: str) -> str:
+    return path if path.startswith("id:") else above + path
 
 
 def _has_words(name: str, words: list[str]) -> bool:
     beginnings = re.findall(r"[^\W_]+", name)
     return all(any(part.startswith(word) for part in beginnings) for word in words)
-
-
-def _metadata(one: StoredFile | StoredFolder, above: str) -> Json:
-    if isinstance(one, StoredFolder):
-        return _folder_metadata(one, above)
-    return _file_metadata(one, one.now, above)
-
-
-def _shown(one: StoredFile | StoredFolder, above: str) -> Json:
-    path = one.path[len(above) :]
-    return {"path_lower": path.lower(), "path_display": path}
-
-
-def _folder_metadata(folder: StoredFolder, above: str) -> Json:
-    return {".tag": "folder", "name": folder.name, "id": folder.id, **_shown(folder, above)}
-
-
-def _file_metadata(file: StoredFile, revision: Revision, above: str) -> Json:
-    moment = revision.modified_at.strftime("%Y-%m-%dT%H:%M:%SZ")
-    metadata = {
-        ".tag": "file",
-        "name": file.name,
-        "id": file.id,
-        **_shown(file, above),
-        "client_modified": moment,
-        "server_modified": moment,
-        "rev": revision.rev,
-        "size": len(revision.content),
-        "is_downloadable": not file.export_as,
-        "content_hash": content_hash(revision.content),
-    }
-    if file.export_as:
-        metadata["export_info"] = {"export_as": file.export_as}
-    return metadata
-
-
-def _link_metadata(link: SharedLink, file: StoredFile, revision: Revision) -> Json:
-    whole = _file_metadata(file, revision, "")
-    kept = (".tag", "name", "id", "client_modified", "server_modified", "rev", "size")
-    metadata = {name: whole[name] for name in kept}
-    return metadata | {"url": link.url, "link_permissions": _PERMISSIONS}
-
-
-def _without_paths(metadata: Json) -> Json:
-    """Behind a link there is no path of the account's own."""
-    return {name: value for name, value in metadata.items() if not name.startswith("path_")}

@@ -179,6 +179,12 @@ class Files:
                 return file
         return None
 
+    def find_folder(self, path_or_id: str) -> StoredFolder | None:
+        for folder in self.folders.values():
+            if path_or_id.lower() == folder.path.lower() or path_or_id == folder.id:
+                return folder
+        return None
+
     def find_deleted(self, path: str) -> StoredFile | None:
         """One that was at this path."""
         for file in self.files.values():

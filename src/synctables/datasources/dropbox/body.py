@@ -12,7 +12,7 @@ from synctables.datasources.dropbox.items import Found, Link, Place
 from synctables.errors import DatasourceConnectError, PartialFileError
 
 if TYPE_CHECKING:
-    from synctables.datasources.dropbox.account import Account
+    from synctables.datasources.dropbox.account import Visit
 
 _CHUNK_BYTES = 1 << 18
 _PARTIAL_CONTENT = 206
@@ -21,7 +21,7 @@ _RANGE_START = re.compile(r"bytes (\d+)-")
 Opener = Callable[[int], Iterator[bytes]]
 
 
-def opener(account: Account, found: Found, place: Place | Link) -> Opener:
+def opener(visit: Visit, found: Found, place: Place | Link) -> Opener:
     """What opens the file as it was found, from a byte on.
 
     One's own file by its revision, whatever becomes of the file meanwhile. Behind a link, and of
@@ -29,13 +29,13 @@ def opener(account: Account, found: Found, place: Place | Link) -> Opener:
     """
     title = found.item.title
     if found.export_as:
-        return _export_opener(account, found)
+        return _export_opener(visit, found)
 
     def open_at(offset: int) -> Iterator[bytes]:
         if offset and offset == found.item.size_bytes:
             return
         headers = _headers(offset)
-        metadata, response = account.call(
+        metadata, response = visit.call(
             lambda client: _ask(client, found, place, headers), about=title
         )
         with closing(response):
@@ -45,13 +45,13 @@ def opener(account: Account, found: Found, place: Place | Link) -> Opener:
     return open_at
 
 
-def _export_opener(account: Account, found: Found) -> Opener:
+def _export_opener(visit: Visit, found: Found) -> Opener:
     """An export is made anew each time, and has a hash of its own; ranges of it are not known."""
     title = found.item.title
     digests: set[str | None] = set()
 
     def open_at(offset: int) -> Iterator[bytes]:
-        exported, response = account.call(
+        exported, response = visit.call(
             lambda client: client.files_export(found.item.id, found.export_as), about=title
         )
         with closing(response):

@@ -19,6 +19,7 @@ from synctables.datasources.dropbox.items import (
     Found,
     Link,
     Place,
+    is_readable,
     is_same,
     linked_file,
     own_file,
@@ -31,7 +32,7 @@ from synctables.errors import DatasourceReadError, DriveFileDeletedError, Unsupp
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from synctables.datasources.dropbox.account import Account
+    from synctables.datasources.dropbox.account import Account, Visit
 
 
 class DropboxDatasource:
@@ -49,7 +50,8 @@ class DropboxDatasource:
         """What Dropbox says of ``item``; not modified where ``rev`` or the content's hash is."""
 
         def look(_: CallOff) -> Item | NotModified:
-            found = self._find(parse_place(item), item)
+            with self._account.visit() as visit:
+                found = self._find(visit, parse_place(item), item)
             return _unchanged(found, known) or found.item
 
         return await in_thread(look)
@@ -62,65 +64,71 @@ class DropboxDatasource:
 
         def bring(call_off: CallOff) -> Fetched | NotModified:
             place = parse_place(item)
-            found = self._find(place, item)
-            if unchanged := _unchanged(found, known):
-                return unchanged
-            path = into / found.item.file_name
-            received = receive(
-                opener(self._account, found, place),
-                path,
-                expected=_expected(found),
-                max_bytes=self._max_bytes,
-                on_bytes=tell,
-                call_off=call_off,
-                backoff_seconds=self._backoff_seconds,
-            )
+            with self._account.visit() as visit:
+                found = self._find(visit, place, item)
+                if unchanged := _unchanged(found, known):
+                    return unchanged
+                path = into / found.item.file_name
+                received = receive(
+                    opener(visit, found, place),
+                    path,
+                    expected=_expected(found),
+                    max_bytes=self._max_bytes,
+                    on_bytes=tell,
+                    call_off=call_off,
+                    backoff_seconds=self._backoff_seconds,
+                )
             return _judge(found, received, path, known)
 
         return await in_thread(bring)
 
     async def list(self, *, search: str | None = None, folder: str | None = None) -> list[Item]:
         """Files that the importer reads; ``folder``: a path, an ID, or a link to a folder."""
-        return await in_thread(
-            lambda call_off: list_items(
-                self._account, search=search, folder=folder, call_off=call_off
-            )
-        )
 
-    def _find(self, place: Place | Link, item: str) -> Found:
+        def look(call_off: CallOff) -> list[Item]:
+            with self._account.visit() as visit:
+                return list_items(visit, search=search, folder=folder, call_off=call_off)
+
+        return await in_thread(look)
+
+    def _find(self, visit: Visit, place: Place | Link, item: str) -> Found:
         """The file's metadata. Raises a `RunError` where there is no such file, or too large."""
-        found = self._behind(place, item) if isinstance(place, Link) else self._in_account(place)
+        found = (
+            _behind(visit, place, item) if isinstance(place, Link) else _in_account(visit, place)
+        )
         check_size(found.item.size_bytes or 0, self._max_bytes)
         return found
 
-    def _in_account(self, place: Place) -> Found:
-        from dropbox.files import DeletedMetadata, FileMetadata
 
-        if not place.path:
-            raise DatasourceReadError("The root of Dropbox is a folder. Choose a file in it.")
-        metadata = self._account.call(
-            lambda client: client.files_get_metadata(place.path, include_deleted=True),
-            about=place.about,
-        )
-        if isinstance(metadata, DeletedMetadata):
-            raise DriveFileDeletedError(f"{metadata.name} was deleted in Dropbox.")
-        if not isinstance(metadata, FileMetadata):
-            raise _is_folder(metadata.name)
-        found = own_file(metadata)
-        if not metadata.is_downloadable and not found.export_as:
-            raise UnsupportedFileError(f"Dropbox cannot hand out {metadata.name} as a file.")
-        return found
+def _in_account(visit: Visit, place: Place) -> Found:
+    from dropbox.files import DeletedMetadata, FileMetadata
 
-    def _behind(self, link: Link, item: str) -> Found:
-        from dropbox.sharing import FileLinkMetadata
+    if not place.path:
+        raise DatasourceReadError("The root of Dropbox is a folder. Choose a file in it.")
+    metadata = visit.call(
+        lambda client: client.files_get_metadata(place.path, include_deleted=True),
+        about=place.about,
+    )
+    if isinstance(metadata, DeletedMetadata):
+        raise DriveFileDeletedError(f"{metadata.name} was deleted in Dropbox.")
+    if not isinstance(metadata, FileMetadata):
+        raise _is_folder(metadata.name)
+    found = own_file(metadata)
+    if not metadata.is_downloadable and not is_readable(metadata):
+        raise UnsupportedFileError(f"Dropbox cannot hand out {metadata.name} as a file.")
+    return found
 
-        metadata: Any = self._account.call(
-            lambda client: client.sharing_get_shared_link_metadata(link.url, path=link.path),
-            about=link.about,
-        )
-        if not isinstance(metadata, FileLinkMetadata):
-            raise _is_folder(metadata.name)
-        return linked_file(metadata, item_id=item)
+
+def _behind(visit: Visit, link: Link, item: str) -> Found:
+    from dropbox.sharing import FileLinkMetadata
+
+    metadata: Any = visit.call(
+        lambda client: client.sharing_get_shared_link_metadata(link.url, path=link.path),
+        about=link.about,
+    )
+    if not isinstance(metadata, FileLinkMetadata):
+        raise _is_folder(metadata.name)
+    return linked_file(metadata, item_id=item)
 
 
 def _is_folder(name: str) -> DatasourceReadError:

@@ -21,7 +21,7 @@ from synctables.datasources.dropbox.failures import (
     TokenRefusedError,
     call_failures,
 )
-from synctables.datasources.dropbox.session import API, WEB, open_session, timeouts
+from synctables.datasources.dropbox.session import API, WEB, open_client, open_session, timeouts
 from synctables.errors import (
     ConsentError,
     DatasourceConfigurationError,
@@ -96,16 +96,8 @@ class DropboxOAuthClient:
 
     def _is_withdrawn(self, token: OAuthToken) -> bool:
         """Ask for it; false where this access token is no good for asking."""
-        from dropbox import Dropbox
-
         with open_session(self._settings) as session:
-            client = Dropbox(
-                token.access_token,
-                session=session,
-                timeout=timeouts(self._settings),
-                max_retries_on_error=0,
-                max_retries_on_rate_limit=0,
-            )
+            client = open_client(token.access_token, session, self._settings)
             try:
                 with call_failures("the withdrawal"):
                     client.auth_token_revoke()

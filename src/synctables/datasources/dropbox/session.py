@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
+from synctables.datasources._http import USER_AGENT
 from synctables.datasources.dropbox.failures import check_answer
 
 if TYPE_CHECKING:
@@ -33,6 +34,20 @@ def open_session(settings: Settings) -> Any:
         for host in (API, CONTENT):
             session.mount(host, _Elsewhere(usual, endpoint))
     return session
+
+
+def open_client(access_token: str, session: Any, settings: Settings) -> Any:
+    """The SDK, which neither renews tokens nor tries again: both are decided elsewhere."""
+    from dropbox import Dropbox
+
+    return Dropbox(
+        access_token,
+        session=session,
+        user_agent=USER_AGENT,
+        timeout=timeouts(settings),
+        max_retries_on_error=0,
+        max_retries_on_rate_limit=0,
+    )
 
 
 def timeouts(settings: Settings) -> tuple[float, float]:

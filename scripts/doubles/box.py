@@ -35,7 +35,9 @@ class BoxDouble:
     """One Box with one user.
 
     ``scopes``: what the app may; ``most_per_page``: a smaller limit than Box's, to see pages turn;
-    ``before_content``: called once, when a download is asked for next.
+    ``before_content``, ``after_bytes``: called once, when the next download is asked for, and when
+    its bytes are being given; ``gives_parts``: whether it heeds a Range; ``knows_markers``: whether
+    it pages as asked.
     """
 
     base_url = ""
@@ -47,6 +49,9 @@ class BoxDouble:
         self.scopes = {"root_readonly", "root_readwrite"}
         self.most_per_page = _LIMIT
         self.before_content: Callable[[], None] | None = None
+        self.after_bytes: Callable[[], None] | None = None
+        self.gives_parts = True
+        self.knows_markers = True
         self._tickets: dict[str, bytes] = {}
 
     def application(self) -> web.Application:
@@ -93,8 +98,11 @@ class BoxDouble:
         content = self._tickets.get(request.match_info["ticket"])
         if content is None or "Authorization" in request.headers:
             return web.Response(status=403)
+        interfere, self.after_bytes = self.after_bytes, None
+        if interfere:
+            interfere()
         asked = _RANGE.fullmatch(request.headers.get("Range", ""))
-        if not asked:
+        if not asked or not self.gives_parts:
             return web.Response(body=content, headers={"Accept-Ranges": "bytes"})
         first, last = int(asked[1]), int(asked[2] or len(content) - 1)
         if first >= len(content):
@@ -110,11 +118,12 @@ class BoxDouble:
         with self.items.lock:
             folder = self._node(request, "folder")
             inside = [one for one in self.items.children(folder.id) if self._sees(request, one)]
-            first = _position(query.get("marker"))
+            first = _position(query.get("marker")) or int(query.get("offset", 0))
             page = [self.items.describe(one, query.get("fields")) for one in inside[first:][:limit]]
         answer: dict[str, Any] = {"entries": page, "limit": limit}
-        if query.get("usemarker") != "true":
-            answer |= {"total_count": len(inside), "offset": 0}
+        # The SDK sends Python's own "True".
+        if query.get("usemarker", "").lower() != "true" or not self.knows_markers:
+            answer |= {"total_count": len(inside), "offset": first}
         elif first + limit < len(inside):
             answer["next_marker"] = f"marker-{first + limit}"
         return web.json_response(answer)

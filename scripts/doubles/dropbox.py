@@ -301,9 +301,8 @@ class DropboxDouble:
         """A further page of a search repeats the last match: "duplicates may be returned"."""
         page, rest = entries[: self.page_size], entries[self.page_size :]
         cursor = secrets.token_urlsafe(24)
-        self._cursors[cursor] = [*page[-1:], *rest] if kind == "matches" and rest else rest
-        if kind == "matches" and self.page_size == 1:
-            self._cursors[cursor] = rest
+        repeats = kind == "matches" and rest and self.page_size > 1
+        self._cursors[cursor] = [*page[-1:], *rest] if repeats else rest
         return {kind: page, "cursor": cursor, "has_more": bool(rest)}
 
     def _download(self, request: web.Request, asked: Json) -> web.Response:

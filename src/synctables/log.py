@@ -43,7 +43,8 @@ def configure_logging(*, level: str = "INFO", as_json: bool = False) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
-    for noisy in ("procrastinate", "uvicorn.access", "alembic"):
+    # urllib3 logs whole paths, and those of a drive's downloads are keys by themselves.
+    for noisy in ("procrastinate", "uvicorn.access", "alembic", "urllib3"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
 

@@ -84,7 +84,9 @@ class Settings(BaseSettings):
         default=None, description="another server that speaks Google's APIs"
     )
     dropbox_client_id: str | None = Field(default=None, description="app key at Dropbox")
-    dropbox_client_secret: SecretStr | None = Field(default=None, description="its secret")
+    dropbox_client_secret: SecretStr | None = Field(
+        default=None, description="its secret, which is not needed: consent goes by PKCE"
+    )
     dropbox_endpoint: str | None = Field(
         default=None, description="another server that speaks Dropbox's APIs"
     )

@@ -184,7 +184,7 @@ def box_place(where: Where, request: pytest.FixtureRequest, tmp_path: Path) -> I
     """A folder of its own, in Box or in the double."""
     from box_sdk_gen import BoxClient, CreateFolderParent
 
-    from synctables.datasources.box.sdk import StoredToken, network_session
+    from synctables.datasources.box.sdk import StoredToken, open_network
 
     if where == "double":
         at_hand: BoxAtHand = request.getfixturevalue("box")
@@ -194,8 +194,9 @@ def box_place(where: Where, request: pytest.FixtureRequest, tmp_path: Path) -> I
         settings = Settings(box_client_id="none", box_client_secret=SecretStr("none"))
         tokens = MemoryTokens(OAuthToken(access_token=given["DEVELOPER_TOKEN"]))
     oauth = DRIVE.oauth_client(settings)
-    with network_session(settings) as session:
-        client = BoxClient(StoredToken(tokens, oauth.refresh), network_session=session)
+    with open_network(settings) as network:
+        signed = StoredToken(tokens, oauth.refresh)
+        client = BoxClient(signed, network_session=network.session)
         name = f"synctables-test-{uuid.uuid4()}"
         folder_id = client.folders.create_folder(name, CreateFolderParent(id="0")).id
         fetcher = make_fetcher(settings, tokens, tmp_path / "place")

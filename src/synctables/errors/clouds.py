@@ -8,7 +8,7 @@ from synctables.errors.family import TerminalError, TransientError
 class DriveForbiddenError(TerminalError):
     code = 1008
     title = "GDrive access forbidden"
-    hint = "The Google domain forbids this app. Its administrator can allow it."
+    hint = "The rules of the organisation forbid this app. Its administrator can allow it."
 
 
 class DatasourceReadError(TerminalError):

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from box_sdk_gen import (
+    BoxAPIError,
     BoxClient,
     FetchOptions,
     ResponseFormat,
@@ -23,7 +24,7 @@ from box_sdk_gen import (
 from synctables.datasources.box.address import ROOT_ID, Address, parse_address, same_name
 from synctables.datasources.box.answers import ask, header_seconds, stream
 from synctables.datasources.box.entry import FIELDS, Entry, entry_of
-from synctables.datasources.box.sdk import StoredToken, network_session
+from synctables.datasources.box.sdk import Network, StoredToken, open_network
 from synctables.datasources.file_names import KNOWN_EXTENSIONS
 from synctables.errors import (
     DatasourceConfigurationError,
@@ -33,7 +34,7 @@ from synctables.errors import (
 )
 
 if TYPE_CHECKING:
-    from box_sdk_gen import FetchResponse, FileFull, Items, SearchResults
+    from box_sdk_gen import BaseObject, FetchResponse, FileFull, Items, SearchResults
 
     from synctables.datasources.drives.model import OAuthToken, Tokens
     from synctables.settings import Settings
@@ -42,7 +43,6 @@ _PAGE = 1000
 _SEARCH_PAGE = 200
 _LAST_OFFSET = 10_000
 """Box refuses to search beyond it."""
-_CHUNK_BYTES = 1 << 14
 _ACCEPTED = 202
 _PARTIAL = 206
 _DENIED = "access_denied_insufficient_permissions"
@@ -61,18 +61,24 @@ def open_account(
     check: Callable[[], None],
 ) -> Iterator[Account]:
     """The account of ``tokens`` while the block runs. ``check`` raises when nobody waits."""
-    with network_session(settings) as session:
-        client = BoxClient(StoredToken(tokens, refresh), network_session=session)
-        yield Account(client, endpoint=settings.box_endpoint, check=check)
+    with open_network(settings) as network:
+        signed = StoredToken(tokens, refresh)
+        yield Account(network, signed, endpoint=settings.box_endpoint, check=check)
 
 
 class Account:
     """Box, as the owner of one token sees it. For one thread."""
 
     def __init__(
-        self, client: BoxClient, *, endpoint: str | None, check: Callable[[], None]
+        self,
+        network: Network,
+        signed: StoredToken,
+        *,
+        endpoint: str | None,
+        check: Callable[[], None],
     ) -> None:
-        self._client = client
+        self._client = BoxClient(signed, network_session=network.session)
+        self._last_answer = network.last
         self._own_host = urlsplit(endpoint or "").hostname
         self._check = check
 
@@ -114,7 +120,7 @@ class Account:
         offset = 0
         while query and offset <= _LAST_OFFSET:
             page = self._search_page(query, offset)
-            yield from (entry_of(one) for one in page.entries or [])
+            yield from (entry_of(one) for one in _entries(page))
             offset += page.limit or _SEARCH_PAGE
             if offset >= (page.total_count or 0):
                 return
@@ -129,10 +135,7 @@ class Account:
         answer = self._open(entry, offset)
         if offset and answer.status != _PARTIAL:
             raise DatasourceConnectError(f"Box does not go on with {entry.shown} in the middle.")
-        body = answer.content
-        if body is None:
-            return
-        yield from stream(entry.shown, iter(lambda: bytes(body.read(_CHUNK_BYTES)), b""))
+        yield from stream(entry.shown, self._last_answer.chunks())
 
     def _open(self, entry: Entry, offset: int) -> FetchResponse:
         """Not by the SDK's `download_file`, which gives no status: 206 and 202 are answers, too."""
@@ -148,12 +151,16 @@ class Account:
             headers=headers,
             response_format=ResponseFormat.BINARY,
         )
-        try:
-            answer = ask(entry.shown, lambda: self._client.make_request(options))
-        except DatasourceReadError as error:
-            if error.http_status == 403 and entry.may_download:
-                raise _scope_missing(entry) from None
-            raise
+
+        def call() -> FetchResponse:
+            try:
+                return self._client.make_request(options)
+            except BoxAPIError as error:
+                if error.response_info.code == _DENIED and entry.may_download:
+                    raise _scope_missing(entry) from None
+                raise
+
+        answer = ask(entry.shown, call)
         if answer.status == _ACCEPTED:
             raise DatasourceConnectError(
                 f"{entry.shown} is not ready in Box yet.",
@@ -210,24 +217,29 @@ class Account:
         return entry
 
     def _children(self, folder: Entry) -> Iterator[Entry]:
+        """By markers, and by offsets where Box does not take the SDK's ``usemarker=True``."""
         marker: str | None = None
+        count = 0
         while True:
-            page = self._folder_page(folder, marker)
-            if page.entries is None:
-                raise DatasourceConnectError("What came for a folder is no answer of Box's.")
-            for one in page.entries:
+            page = self._folder_page(folder, marker=marker, offset=count)
+            entries = _entries(page)
+            for one in entries:
                 yield replace(entry_of(one), shared_link=folder.shared_link)
+            count += len(entries)
             marker = page.next_marker
-            if not marker:
+            if not marker and (not entries or count >= (page.total_count or 0)):
                 return
 
-    def _folder_page(self, folder: Entry, marker: str | None) -> Items:
+    def _folder_page(self, folder: Entry, *, marker: str | None, offset: int) -> Items:
+        by_offset = bool(offset and not marker)
+
         def call() -> Items:
             return self._client.folders.get_folder_items(
                 folder.id,
                 fields=FIELDS,
-                usemarker=True,
+                usemarker=None if by_offset else True,
                 marker=marker,
+                offset=offset if by_offset else None,
                 limit=_PAGE,
                 boxapi=_by_way_of(folder.shared_link),
             )
@@ -253,6 +265,12 @@ class Account:
 
 def _root() -> Entry:
     return Entry(id=ROOT_ID, name="", is_folder=True, path="")
+
+
+def _entries(page: Items | SearchResults) -> list[BaseObject]:
+    if page.entries is None:
+        raise DatasourceConnectError("What came for a page of files is no answer of Box's.")
+    return list(page.entries)
 
 
 def _by_way_of(link: str | None) -> str | None:

@@ -39,9 +39,8 @@ def parse_address(text: str, *, own_host: str | None = None) -> Address:
         return Address(path=tuple(same_name(part) for part in text.split("/") if part))
     address = _parse_link(text, own_host)
     if address is None:
-        shown = public_url(text) if "://" in text else text
         raise DatasourceReadError(
-            f"'{shown}' is no item of Box. Give the file's id, its path from the root (/…), "
+            f"{_shown(text)} is no item of Box. Give the file's id, its path from the root (/…), "
             "or its link."
         )
     return address
@@ -50,6 +49,14 @@ def parse_address(text: str, *, own_host: str | None = None) -> Address:
 def same_name(name: str) -> str:
     """The name in the form in which names are compared: uploads from macOS are decomposed."""
     return unicodedata.normalize("NFC", name)
+
+
+def _shown(text: str) -> str:
+    """Without what may be a key, where it is an address of anything."""
+    try:
+        return f"'{public_url(text) if '://' in text else text}'"
+    except ValueError:
+        return "This"
 
 
 def _parse_link(text: str, own_host: str | None) -> Address | None:

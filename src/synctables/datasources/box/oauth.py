@@ -18,7 +18,7 @@ from box_sdk_gen import AccessToken, BoxAPIError, FetchOptions, ResponseFormat
 from box_sdk_gen.serialization.json import deserialize
 
 from synctables.datasources.box.answers import answer_error, ask, is_lost
-from synctables.datasources.box.sdk import network_session
+from synctables.datasources.box.sdk import open_network
 from synctables.datasources.drives.model import OAuthToken
 from synctables.errors import (
     BoxPermissionError,
@@ -141,7 +141,8 @@ class BoxOAuthClient:
         app = {"client_id": self._client_id, "client_secret": self._client_secret}
 
         def call() -> AccessToken:
-            with network_session(self._settings) as session:
+            with open_network(self._settings) as network:
+                session = network.session
                 options = FetchOptions(
                     url=session.base_urls.base_url + path,
                     method="POST",

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import requests
 from box_sdk_gen import (
@@ -31,27 +32,69 @@ if TYPE_CHECKING:
     from synctables.settings import Settings
 
 _UNAUTHORIZED = 401
+_CHUNK_BYTES = 1 << 16
+
+
+class LastAnswer:
+    """The newest answer; each is closed at the next one, or at the end.
+
+    The SDK gives the bytes of an answer in pieces of 1 KB, at half the speed, and no way to close
+    it: one that is not read to its end would hold its connection until it is garbage.
+    """
+
+    def __init__(self) -> None:
+        self._answer: requests.Response | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._answer is not None:
+            self._answer.close()
+
+    def replace(self, answer: requests.Response, *_: object, **__: object) -> None:
+        """A hook of requests' for answers."""
+        if self._answer is not None:
+            self._answer.close()
+        self._answer = answer
+
+    def chunks(self) -> Iterator[bytes]:
+        """Its body, which nobody has begun to read."""
+        return self._answer.iter_content(_CHUNK_BYTES) if self._answer is not None else iter(())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Network:
+    """What an SDK's client is made of, and what it answered last."""
+
+    session: NetworkSession
+    last: LastAnswer
 
 
 @contextmanager
-def network_session(settings: Settings) -> Iterator[NetworkSession]:
+def open_network(settings: Settings) -> Iterator[Network]:
     """How requests travel to Box, or to the endpoint of the settings, while the block runs.
 
     Nothing is taken from the environment: a ``.netrc`` would replace the token.
     """
-    with requests.Session() as session:
+    with requests.Session() as session, LastAnswer() as last:
+        session.hooks["response"].append(last.replace)
         session.trust_env = False
         if settings.box_endpoint and settings.drive_ca_file:
             session.verify = str(settings.drive_ca_file)
-        yield NetworkSession(
-            network_client=BoxNetworkClient(requests_session=session),
-            retry_strategy=_OneRenewal(),
-            base_urls=_base_urls(settings),
-            timeout_config=TimeoutConfig(
-                connection_timeout_ms=int(settings.connect_timeout_seconds * 1000),
-                read_timeout_ms=int(settings.idle_timeout_seconds * 1000),
-            ),
-        )
+        yield Network(session=_network_session(settings, session), last=last)
+
+
+def _network_session(settings: Settings, session: requests.Session) -> NetworkSession:
+    return NetworkSession(
+        network_client=BoxNetworkClient(requests_session=session),
+        retry_strategy=_OneRenewal(),
+        base_urls=_base_urls(settings),
+        timeout_config=TimeoutConfig(
+            connection_timeout_ms=int(settings.connect_timeout_seconds * 1000),
+            read_timeout_ms=int(settings.idle_timeout_seconds * 1000),
+        ),
+    )
 
 
 def _base_urls(settings: Settings) -> BaseUrls:

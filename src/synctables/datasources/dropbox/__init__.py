@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
+from synctables.datasources.drives.model import Drive, OAuthClient, Tokens
 from synctables.errors import ConfigurationError
 
 if TYPE_CHECKING:

@@ -19,6 +19,7 @@ from synctables.datasources.dropbox.items import (
     Found,
     Link,
     Place,
+    is_readable,
     is_same,
     linked_file,
     own_file,
@@ -113,7 +114,7 @@ def _in_account(visit: Visit, place: Place) -> Found:
     if not isinstance(metadata, FileMetadata):
         raise _is_folder(metadata.name)
     found = own_file(metadata)
-    if not metadata.is_downloadable and not found.export_as:
+    if not metadata.is_downloadable and not is_readable(metadata):
         raise UnsupportedFileError(f"Dropbox cannot hand out {metadata.name} as a file.")
     return found
 

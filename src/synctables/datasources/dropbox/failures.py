@@ -35,6 +35,8 @@ from synctables.errors import (
 
 _SCOPE_IN_WORDS = re.compile(r"required scope '([\w.]+)'")
 _MALFORMED_TOKEN = "access token is malformed"  # noqa: S105  # what Dropbox says of one
+_OTHER = re.compile(r'"\.tag": *"other"')
+"""What stands for every error without a name of its own, and what the SDK cannot read."""
 _BAD_TOKENS = ("invalid_access_token", "expired_access_token", None)
 
 _REFUSALS: dict[str, tuple[type[RunError], str]] = {
@@ -103,6 +105,8 @@ class RefusedAnswerError(Exception):
 def check_answer(response: Any, *_: Any, **__: Any) -> None:
     """A hook of requests: raise `RefusedAnswerError` before the SDK sees the answer."""
     status = response.status_code
+    if status == HTTPStatus.CONFLICT and _OTHER.search(_text_of(response)):
+        raise RefusedAnswerError(status, tag="other")
     if status in (401, 403, 429) or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         raise _refused(response)
     if status == HTTPStatus.BAD_REQUEST:
@@ -154,6 +158,8 @@ def answer_error(refused: RefusedAnswerError, about: str) -> RunError | TokenRef
     if status == HTTPStatus.FORBIDDEN:
         message = f"The rules of the Dropbox team forbid {about} ({refused.tag or 'forbidden'})."
         return DriveForbiddenError(message, http_status=status)
+    if status == HTTPStatus.CONFLICT:
+        return DatasourceReadError(f"Dropbox does not give {about}.", http_status=status)
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         message = f"Dropbox asks for fewer requests ({refused.tag or 'too_many_requests'})."
     else:

@@ -18,6 +18,7 @@ from aiohttp import web
 from doubles.dropbox_files import Files, Revision, SharedLink, StoredFile, content_hash
 from doubles.dropbox_shapes import (
     PERMISSIONS,
+    account_of,
     consent_page,
     file_metadata,
     folder_metadata,
@@ -219,22 +220,7 @@ class DropboxDouble:
     # users, auth
 
     def _current_account(self, request: web.Request, asked: Json) -> web.Response:
-        name = "Ada Lovelace"
-        names = ("given_name", "surname", "familiar_name", "display_name", "abbreviated_name")
-        return _json(
-            {
-                "account_id": "dbid:AAH4f99T0taONIb-OurWxbNQ6ywGRopQngc",
-                "name": dict.fromkeys(names, name),
-                "email": "ada@example.org",
-                "email_verified": True,
-                "disabled": False,
-                "locale": "en",
-                "referral_link": "https://db.tt/ZITNuhtI",
-                "is_paired": False,
-                "account_type": {".tag": "business" if self.home_path else "basic"},
-                "root_info": self._root_info(),
-            }
-        )
+        return _json(account_of(self._root_info(), is_in_team=bool(self.home_path)))
 
     def _revoke(self, request: web.Request, asked: Json) -> web.Response:
         self.authority.revoke(request.headers["Authorization"].removeprefix("Bearer "))

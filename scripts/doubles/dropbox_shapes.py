@@ -25,6 +25,23 @@ PERMISSIONS: Json = {
 }
 
 
+def account_of(root_info: Json, *, is_in_team: bool) -> Json:
+    """``FullAccount`` of the one user there is."""
+    names = ("given_name", "surname", "familiar_name", "display_name", "abbreviated_name")
+    return {
+        "account_id": "dbid:AAH4f99T0taONIb-OurWxbNQ6ywGRopQngc",
+        "name": dict.fromkeys(names, "Ada Lovelace"),
+        "email": "ada@example.org",
+        "email_verified": True,
+        "disabled": False,
+        "locale": "en",
+        "referral_link": "https://db.tt/ZITNuhtI",
+        "is_paired": False,
+        "account_type": {".tag": "business" if is_in_team else "basic"},
+        "root_info": root_info,
+    }
+
+
 def consent_page(asked: Mapping[str, str]) -> str:
     kept = "".join(
         f'<input type="hidden" name="{escape(name)}" value="{escape(value)}">'

@@ -7,6 +7,7 @@ they put files into a folder of their own, and delete it.
 
 from __future__ import annotations
 
+import json
 import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -139,6 +140,14 @@ class LiveShelf:
 
     def remove(self) -> None:
         self._client.files_delete_v2(self.folder)
+
+
+def union(*tags: str, **more: Any) -> str:
+    """An error as Dropbox writes it."""
+    error: dict[str, Any] = {".tag": tags[-1], **more}
+    for tag in reversed(tags[:-1]):
+        error = {".tag": tag, tag: error}
+    return json.dumps({"error_summary": f"{'/'.join(tags)}/..", "error": error})
 
 
 def granted(authority: Authority, *, lasts: timedelta = timedelta(hours=1)) -> OAuthToken:

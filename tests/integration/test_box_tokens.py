@@ -344,4 +344,6 @@ async def test_no_secret_is_in_any_log_error_or_address(
     everything = "\n".join([*said, debug_logs()])
     assert len(secrets) >= 3
     assert box.double.authority.client_secret not in everything
-    assert not [one for one in (*secrets, "secret-") if one in everything], everything[max(0,everything.find("secret-")-300):everything.find("secret-")+300]
+    assert not [one for one in (*secrets, "secret-") if one in everything], everything[
+        max(0, everything.find("secret-") - 300) : everything.find("secret-") + 300
+    ]

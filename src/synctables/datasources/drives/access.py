@@ -91,6 +91,7 @@ class DriveAccess:
 
     async def redeem_by_hand(self, service: str, *, account_id: UUID, code: str) -> None:
         """Redeem a code that the user copied. Raises `ConsentError`."""
+        find_drive(service).oauth_client(self._settings)  # raises where it is not set up
         tokens = self._tokens(service, account_id=account_id)
         if await asyncio.to_thread(tokens.find):
             raise InvalidRequestError(f"OAuth already set for service {service}.")
@@ -124,9 +125,13 @@ class DriveAccess:
     async def has_valid_token(self, service: str, *, account_id: UUID) -> bool:
         """Whether the service still takes the stored token, which is discarded if not.
 
-        Raises a transient `RunError` where the service does not answer.
+        True where the operator's own login reads for everybody. Raises a transient `RunError` where
+        the service does not answer.
         """
-        client = find_drive(service).oauth_client(self._settings)
+        drive = find_drive(service)
+        if not drive.needs_consent(self._settings):
+            return True
+        client = drive.oauth_client(self._settings)
         tokens = self._tokens(service, account_id=account_id)
 
         def renew() -> bool:

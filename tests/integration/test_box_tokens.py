@@ -337,13 +337,12 @@ async def test_no_secret_is_in_any_log_error_or_address(
     secrets = box.double.authority.tokens_ever()
     box.double.authority.revoke_everything()
     await attempt()
+    given = {"code": "secret-code", "code_verifier": "secret-verifier", "redirect_uri": CALLBACK}
     with pytest.raises(ConsentError) as refused:
-        oauth.redeem("secret-code", code_verifier="secret-verifier", redirect_uri=CALLBACK)
+        oauth.redeem(**given)
     said.extend(traceback.format_exception(refused.value))
     said.extend(f"{one.path}?{one.query}" for one in box.double.trouble.seen("/(2.0|oauth2)/"))
     everything = "\n".join([*said, debug_logs()])
     assert len(secrets) >= 3
     assert box.double.authority.client_secret not in everything
-    assert not [one for one in (*secrets, "secret-") if one in everything], everything[
-        max(0, everything.find("secret-") - 300) : everything.find("secret-") + 300
-    ]
+    assert not [one for one in (*secrets, "secret-") if one in everything]

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from synctables.datasources.url import validate_url
 from synctables.datasources.web_address import (
     WrongAddressError,
     follow_redirect,
     parse_address,
+    validate_url,
 )
 from synctables.errors import InvalidRequestError
 

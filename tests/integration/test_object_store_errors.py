@@ -70,7 +70,8 @@ async def test_each_answer_has_its_error(
     assert words in str(error)
     assert S3_SECRET not in str(error)
     assert f"s3://{s3.name}" in str(error)
-    assert error.http_status == status
+    # The library tells no status of a redirect without a target.
+    assert error.http_status == (None if status == 301 else status)
     assert error.transient is (expected is CONNECT)
 
 

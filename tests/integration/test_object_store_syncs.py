@@ -43,7 +43,7 @@ async def test_an_object_becomes_a_table_that_stays_equal_to_it(
         ]
 
         await _sync_now(account, path, desk)
-        assert s3.seen("GET")[-1].headers["if-none-match"] == shown["etag"]
+        assert s3.seen("GET")[-1].headers["if-none-match"].strip('"') == shown["etag"]
         assert (await _call(account, "GET", path))["ran_at"] == shown["ran_at"]
 
         s3.put(KEY, b"name,inhabitants\nJena,111000\nWeimar,65000\n")
@@ -79,7 +79,7 @@ def test_an_address_that_may_not_be_read_is_refused_with_400(
 ) -> None:
     answer = restricted.call("POST", path, json={"url": url, "interval": 3600})
     assert answer.status_code == 400
-    assert reason in answer.json()["errors"]
+    assert reason in str(answer.json()["errors"])
     assert "s3cret" not in answer.text
 
 

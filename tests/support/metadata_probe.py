@@ -13,6 +13,10 @@ import socket
 import struct
 import sys
 import threading
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from obstore.store import RetryConfig
 
 METADATA = ("169.254.169.254", "169.254.170.2", "169.254.170.23")
 _SIOCSIFADDR, _SIOCSIFFLAGS, _IFF_UP = 0x8916, 0x8914, 0x1
@@ -23,8 +27,10 @@ def main() -> None:
     _raise_interfaces()
     for address in METADATA:
         threading.Thread(target=_listen, args=[address], daemon=True).start()
-    with socket.create_connection((METADATA[0], 80), timeout=5):
-        pass  # it can be reached
+    with socket.create_connection((METADATA[0], 80), timeout=5) as reaching:
+        reaching.recv(1)  # until it is counted, and closed
+    if _counted != 1:
+        raise SystemExit("the listener does not count")
     asked = _counted
     asyncio.run(_ours())
     sys.stdout.write(f"synctables asked {_counted - asked} times\n")
@@ -54,7 +60,7 @@ def _careless() -> None:
     from obstore.exceptions import BaseError
     from obstore.store import AzureStore, GCSStore, S3Store
 
-    once = {"max_retries": 0}
+    once: RetryConfig = {"max_retries": 0}
     for store in (
         S3Store("open-data", retry_config=once),
         GCSStore("open-data", retry_config=once),

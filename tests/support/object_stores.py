@@ -60,16 +60,21 @@ class Gate:
         self.more_query = ""
         self.hidden_headers: tuple[str, ...] = ()
         self.is_silent = False
+        self._end = asyncio.Event()
         self._target = target
 
     def application(self) -> web.Application:
         app = application(self.trouble)
+        app.on_shutdown.append(self._let_go)
         app.router.add_route("*", "/{path:.*}", self._pass_on)
         return app
 
+    async def _let_go(self, app: web.Application) -> None:
+        self._end.set()
+
     async def _pass_on(self, request: web.Request) -> web.StreamResponse:
         if self.is_silent:
-            await asyncio.Event().wait()
+            await self._end.wait()
         self.before(request)
         path = request.raw_path
         if self.more_query and request.query_string:

@@ -45,7 +45,7 @@ _ELSEWHERE_CODES = frozenset(
 )
 _NO_BUCKET_CODES = frozenset(["NoSuchBucket", "ContainerNotFound"])
 _ARCHIVED_CODES = frozenset(["InvalidObjectState", "BlobArchived"])
-_NOT_FOUND = 404
+_NOT_FOUND = (404, 410)
 _FORBIDDEN = 403
 _REDIRECTS = (301, 302, 303, 307, 308)
 _TRANSIENT_STATUSES = (408, 425, 429)
@@ -115,7 +115,7 @@ def _by_text(text: str, where: ObjectAddress | Place, *, in_body: bool) -> RunEr
     status, code = _status(text), _code(text)
     if status is None:
         return _broken(text, where, in_body=in_body)
-    if code in _NO_BUCKET_CODES or status == _NOT_FOUND:
+    if code in _NO_BUCKET_CODES or status in _NOT_FOUND:
         return _not_found(text, where)
     if code in _ELSEWHERE_CODES or status in _REDIRECTS:
         return _elsewhere(where, http_status=status)

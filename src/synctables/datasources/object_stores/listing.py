@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from synctables.datasources.base import Item
 from synctables.datasources.file_names import has_known_extension
-from synctables.datasources.object_stores.objects import version_of
+from synctables.datasources.object_stores.objects import StoredObject, version_of
 from synctables.datasources.object_stores.store_errors import store_errors
 from synctables.datasources.object_stores.stores import open_store
-from synctables.errors import DatasourceReadError
-from synctables.object_address import Place, WrongObjectAddressError
+from synctables.errors import DatasourceReadError, FileNotFoundAtSourceError
+from synctables.object_address import ObjectAddress, Place, WrongObjectAddressError
 
 if TYPE_CHECKING:
     from obstore import ObjectMeta
 
     from synctables.datasources.drives.transfer import CallOff
+    from synctables.datasources.object_stores.stores import BucketStore
     from synctables.settings import Settings
 
 
@@ -63,10 +65,19 @@ def _list_folder(place: Place, settings: Settings, retries: int) -> Iterator[Ite
 
 def _list_all(place: Place, settings: Settings, retries: int, call_off: CallOff) -> Iterator[Item]:
     store = open_store(place, settings, retries=retries)
+    if place.segments and has_known_extension(place.segments[-1]):
+        yield from _single(place, store)
     with store_errors(place):
         for page in store.list(place.prefix or None):
             call_off.check()
             yield from _files(place, page)
+
+
+def _single(place: Place, store: BucketStore) -> Iterator[Item]:
+    """The place itself, where it is an object: below it there is nothing."""
+    address = ObjectAddress(store=place.store, bucket=place.bucket, key=place.prefix)
+    with contextlib.suppress(FileNotFoundAtSourceError):
+        yield from _files(place, [StoredObject(store=store, address=address).describe()])
 
 
 def _files(place: Place, metas: Iterable[ObjectMeta]) -> Iterator[Item]:

@@ -29,6 +29,7 @@ from synctables.object_address import ObjectAddress, Place
 _STATUS = re.compile(r"Server returned non-2xx status code: (\d{3})")
 _CODE = re.compile(r"<Code>\s*(\w{1,100})\s*</Code>")
 _KIND = re.compile(r"HttpError \{\s*kind: (\w+)")
+_WRONG_PATH = re.compile(r"empty path segment|Error parsing Path|[Ii]nvalid path")
 _UNKNOWN_CREDENTIALS = re.compile(r"Server failed to authenticate the request")
 """Azure's words, under several codes."""
 
@@ -44,7 +45,7 @@ _ELSEWHERE_CODES = frozenset(
 )
 _NO_BUCKET_CODES = frozenset(["NoSuchBucket", "ContainerNotFound"])
 _ARCHIVED_CODES = frozenset(["InvalidObjectState", "BlobArchived"])
-_NOT_FOUND = 404
+_NOT_FOUND = (404, 410)
 _FORBIDDEN = 403
 _REDIRECTS = (301, 302, 303, 307, 308)
 _TRANSIENT_STATUSES = (408, 425, 429)
@@ -70,6 +71,8 @@ def store_errors(where: ObjectAddress | Place, *, in_body: bool = False) -> Iter
         raise ChangedError from None
     except FileNotFoundError as error:
         raise _not_found(str(error), where) from None
+    except (exceptions.InvalidPathError, ValueError):
+        raise _unnameable(where) from None
     except exceptions.UnauthenticatedError as error:
         raise _wrong_credentials(where, http_status=_status(str(error))) from None
     except exceptions.BaseError as error:
@@ -82,6 +85,14 @@ def _not_found(text: str, where: ObjectAddress | Place) -> RunError:
     else:
         message = f"There is nothing at {where}."
     return FileNotFoundAtSourceError(message, http_status=_status(text))
+
+
+def _unnameable(where: ObjectAddress | Place) -> RunError:
+    """The library lists nothing at all where one key has no path that it can hold."""
+    message = (
+        f"{where} cannot be listed: a key in it has an empty segment (//) or one that is . or .."
+    )
+    return DatasourceReadError(f"{message}.")
 
 
 def _wrong_credentials(where: ObjectAddress | Place, *, http_status: int | None) -> RunError:
@@ -104,7 +115,7 @@ def _by_text(text: str, where: ObjectAddress | Place, *, in_body: bool) -> RunEr
     status, code = _status(text), _code(text)
     if status is None:
         return _broken(text, where, in_body=in_body)
-    if code in _NO_BUCKET_CODES or status == _NOT_FOUND:
+    if code in _NO_BUCKET_CODES or status in _NOT_FOUND:
         return _not_found(text, where)
     if code in _ELSEWHERE_CODES or status in _REDIRECTS:
         return _elsewhere(where, http_status=status)
@@ -134,6 +145,8 @@ def _broken(text: str, where: ObjectAddress | Place, *, in_body: bool) -> RunErr
         return DownloadTimeoutError(f"The store of {where} sent nothing for too long.")
     if in_body:
         return PartialFileError(f"The store of {where} broke the connection before its end.")
+    if _WRONG_PATH.search(text):
+        return _unnameable(where)
     if "redirect" in text.lower():
         return _elsewhere(where, http_status=None)
     if kind == "Connect":

@@ -1,7 +1,7 @@
 # Two commands to know: `make demo` and `make test`. Both install what is missing first.
 
 .DEFAULT_GOAL := help
-.PHONY: help dev demo check style types imports locks test test-full bench lock clean
+.PHONY: help dev demo check style types imports locks test test-full fuzz bench lock clean
 
 BIN := .venv/bin
 # One more than two cores: tests of whole processes mostly wait.
@@ -36,6 +36,10 @@ test: dev  ## the test suite; ARGS=… goes to pytest
 
 test-full: dev  ## the test suite with what takes long
 	SYNCTABLES_HYPOTHESIS_PROFILE=full $(BIN)/pytest -n $(TEST_PROCESSES) $(ARGS)
+
+fuzz: dev  ## mutated files through the sandbox: SEED=1 COUNT=10000 LANES=2; CASE=… one of them again
+	@nice $(BIN)/python -m tests.fuzz $(if $(SEED),--seed $(SEED)) $(if $(COUNT),--count $(COUNT)) \
+		$(if $(LANES),--lanes $(LANES)) $(if $(CASE),--case $(CASE))
 
 bench:  ## side by side with others: ROWS=2000000 RUNS=5 ONLY=csv,refresh,…; an hour or two at full size
 	@scripts/bootstrap bench

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from synctables.errors import FileTooBigError, MalformedSpreadsheetError
+from synctables.importer.containers import ZIP_ERRORS
 
 CHUNK_BYTES = 4 * 1024 * 1024
 MAX_INDEX_BYTES = 16 * 1024 * 1024
@@ -59,7 +60,7 @@ def survey_sheets(path: Path, *, max_bytes: int) -> dict[str, SheetSurvey]:
                 raise FileTooBigError("The workbook is larger than allowed when unpacked.")
             parts = _sheet_parts(archive)
             return {name: _survey(archive, name, part) for name, part in parts.items()}
-    except (zipfile.BadZipFile, KeyError, ET.ParseError, EOFError, ValueError) as error:
+    except (*ZIP_ERRORS, ET.ParseError) as error:
         raise MalformedSpreadsheetError("The workbook is broken.") from error
 
 

@@ -35,7 +35,7 @@ def survey_sheets(path: Path, *, max_bytes: int) -> dict[str, SheetSurvey]:
                 for event, element in ET.iterparse(file, ("start", "end")):  # noqa: S314
                     reading.take(event, element)
                 return reading.surveys
-    except (*ZIP_ERRORS, ET.ParseError) as error:
+    except (*ZIP_ERRORS, ET.ParseError, LookupError) as error:
         raise MalformedSpreadsheetError("The workbook is broken.") from error
 
 

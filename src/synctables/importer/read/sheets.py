@@ -60,7 +60,7 @@ def survey_sheets(path: Path, *, max_bytes: int) -> dict[str, SheetSurvey]:
                 raise FileTooBigError("The workbook is larger than allowed when unpacked.")
             parts = _sheet_parts(archive)
             return {name: _survey(archive, name, part) for name, part in parts.items()}
-    except (*ZIP_ERRORS, ET.ParseError) as error:
+    except (*ZIP_ERRORS, ET.ParseError, LookupError) as error:
         raise MalformedSpreadsheetError("The workbook is broken.") from error
 
 

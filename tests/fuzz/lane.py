@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-import shutil
 import time
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
@@ -30,7 +29,7 @@ from synctables.errors import (
 )
 from synctables.importer.sandbox import Sandbox, SandboxLimits, Spare
 from synctables.importer.workspace import create_workspace, remove_workspace
-from tests.support.reading import LIMITS, fetched
+from tests.support.reading import LIMITS, empty_workspace, fetched
 
 if TYPE_CHECKING:
     from synctables.importer.model import TypedLayer
@@ -97,7 +96,7 @@ class Lane:
         except TimeoutError:
             return End(mutant=mutant, code=0, finding="took too long in a shared child")
         finally:
-            _empty(self.workspace)
+            empty_workspace(self.workspace)
 
     async def _run_alone(self, mutant: Mutant) -> End:
         async with AsyncExitStack() as stack:
@@ -174,15 +173,6 @@ def _unforeseen(message: str, log: str) -> str:
         place = ":".join(places[-1]) if places else "?"
         return f"{words[-1] if words else 'unknown'} at {place}"
     return ""
-
-
-def _empty(workspace: Path) -> None:
-    """What a run's end removes with its workspace."""
-    for path in workspace.iterdir():
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            path.unlink(missing_ok=True)
 
 
 def still_running(pids: set[int]) -> list[int]:

@@ -23,7 +23,7 @@ from synctables.importer.workspace import create_workspace, remove_workspace
 from tests.hostile import archives, json_texts, lies, markup, paths, sheets, tricks
 from tests.hostile.bombs import CSV, GIB
 from tests.hostile.traps import SECRET, Trap, had_visitors
-from tests.support.reading import fetched
+from tests.support.reading import empty_workspace, fetched
 
 if TYPE_CHECKING:
     from synctables.importer.model import Typed
@@ -41,8 +41,6 @@ TABLES: dict[str, dict[str, Trap]] = {
     "sheets": sheets.SHEETS,
     "json": json_texts.JSON,
     "lies": lies.LIES,
-    "tricks": tricks.TRICKS,
-    "packed tricks": tricks.PACKED_TRICKS,
 }
 ALL = {f"{kind}: {name}": one for kind, table in TABLES.items() for name, one in table.items()}
 
@@ -69,6 +67,23 @@ async def test_a_hostile_file_ends_in_a_code_and_leaves_nothing(name: str, folde
     assert _names_in(folder) == []
 
 
+@pytest.mark.parametrize("trick", tricks.TRICKS)
+async def test_no_description_of_other_data_is_followed(trick: str, folder: Path) -> None:
+    """Under every suffix and in archives, one after the other in one child."""
+    workspace = create_workspace(folder)
+    try:
+        async with Sandbox.start(workspace, SANDBOX_LIMITS) as sandbox:
+            for name, content in tricks.files_of(trick):
+                code, words = await end_of(sandbox, workspace, name, content)
+                assert code in tricks.CODES, (name, words)
+                assert SECRET not in words, name
+                assert not had_visitors(), name
+                empty_workspace(workspace)
+    finally:
+        remove_workspace(workspace)
+    assert _names_in(folder) == []
+
+
 async def read_alone(folder: Path, name: str, content: bytes) -> tuple[int | None, str]:
     """The code that the file ended in, and all words that a user could read; None: it was read."""
     workspace = create_workspace(folder)
@@ -76,13 +91,19 @@ async def read_alone(folder: Path, name: str, content: bytes) -> tuple[int | Non
     try:
         async with Sandbox.start(workspace, SANDBOX_LIMITS) as sandbox:
             pid = sandbox.pid
-            typed = await read(sandbox, workspace, name, content)
-            return None, _values(typed)
-    except RunError as error:
-        return error.code, str(error)
+            return await end_of(sandbox, workspace, name, content)
     finally:
         remove_workspace(workspace)
         assert not psutil.pid_exists(pid)
+
+
+async def end_of(
+    sandbox: Sandbox, workspace: Path, name: str, content: bytes
+) -> tuple[int | None, str]:
+    try:
+        return None, _values(await read(sandbox, workspace, name, content))
+    except RunError as error:
+        return error.code, str(error)
 
 
 async def read(sandbox: Sandbox, workspace: Path, name: str, content: bytes) -> Typed:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Iterator
 
-from tests.hostile.traps import filled, trap
+from tests.hostile.traps import filled
 from tests.support import format_files
 
 _VRT = (
     '<OGRVRTDataSource><OGRVRTLayer name="a"><SrcDataSource relativeToVRT="0">{source}'
     "</SrcDataSource></OGRVRTLayer></OGRVRTDataSource>"
 )
-_DRIVER_TRICKS = {
+TRICKS = {
     "VRT of the secret": _VRT.replace("{source}", "{secret}"),
     "VRT of an address": _VRT.replace("{source}", "/vsicurl/http://127.0.0.1:{port}/a.csv"),
     "VRT of a statement": '<OGRVRTDataSource><OGRVRTLayer name="a"><SrcDataSource>{secret}'
@@ -50,48 +50,18 @@ _SUFFIXES = (
     ),
     *("mif", "fgb", "parquet", "xlsx", "ods", "xls", "gdb", "dbf", "prj", "topojson", ""),
 )
-_TRICK_CODES = (
-    *(
-        1002,
-        1005,
-        1006,
-        2001,
-        2002,
-        2003,
-        2008,
-        2101,
-        2102,
-        2103,
-        2104,
-        3007,
-        1020,
-        1021,
-        1100,
-        None,
-    ),
+_ARCHIVES = ("zip", "tar", "tgz", "7z", "rar")
+CODES: frozenset[int | None] = frozenset(
+    (1002, 1005, 1006, 2001, 2002, 2003, 2008, 2103, 3007, 1020, 1021, 1100, None)
 )
+"""All that is known of how such a file may end; it may be read too, as the text that it is."""
 
 
-TRICKS = {
-    f"{trick} as {suffix or 'nothing'}": trap(
-        f"a.{suffix}".rstrip("."), partial(str, text), *_TRICK_CODES
-    )
-    for trick, text in _DRIVER_TRICKS.items()
-    for suffix in _SUFFIXES
-}
-
-
-def _pack(kind: str, text: str) -> bytes:
-    content = filled(text.encode())
-    return format_files.ARCHIVES[kind]({"a.geojson": content, "a.vrt": content})
-
-
-PACKED_TRICKS = {
-    f"{trick} in a {kind}": trap(
-        f"a.{kind}",
-        partial(_pack, kind, text),
-        *_TRICK_CODES,
-    )
-    for trick, text in _DRIVER_TRICKS.items()
-    for kind in ("zip", "tar", "tgz", "7z", "rar")
-}
+def files_of(trick: str) -> Iterator[tuple[str, bytes]]:
+    """The trick under every suffix, and inside archives."""
+    content = filled(TRICKS[trick].encode())
+    for suffix in _SUFFIXES:
+        yield f"a.{suffix}".rstrip("."), content
+    for kind in _ARCHIVES:
+        packed = format_files.ARCHIVES[kind]({"a.geojson": content, "a.vrt": content})
+        yield f"a.{kind}", packed

@@ -9,5 +9,6 @@ made of what it is called (run's seed and number), so every finding can be made 
 `inner_edits`  members of archives, tables of SQLite: what must be whole to be got at
 `mutate`       one seed in, one file out
 `lane`         one file through a child that is used again; what came of it
+`run`          all of them, in a few lanes
 `report`       the sums, and what counts as a finding
 """

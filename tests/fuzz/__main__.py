@@ -9,17 +9,15 @@ import argparse
 import asyncio
 import logging
 import sys
-import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import structlog
 
-from tests.fuzz.corpus import Original, load_corpus
-from tests.fuzz.lane import End, Lane, still_running
-from tests.fuzz.mutate import make_mutant
-from tests.fuzz.report import Report, look_for_files
+from tests.fuzz.corpus import load_corpus
+from tests.fuzz.lane import End
+from tests.fuzz.report import Report
+from tests.fuzz.run import run
 
 BUILD = Path(__file__).parents[2] / "build" / "fuzz"
 
@@ -35,45 +33,6 @@ def main() -> int:
     print("\n".join(report.lines()))
     print(f"seed {arguments.seed}, {time.monotonic() - began_at:.0f} s, {arguments.lanes} lanes")
     return 0 if report.is_clean else 1
-
-
-async def run(
-    seeds: Iterator[str],
-    corpus: list[Original],
-    *,
-    lane_count: int,
-    on_end: object = None,
-) -> Report:
-    """Read the file of every seed; nothing is left behind but the report."""
-    report = Report()
-    with tempfile.TemporaryDirectory(prefix="synctables-fuzz-") as folder:
-        root = _open_folder(folder)
-        lanes = [Lane(root) for _ in range(lane_count)]
-        try:
-            await asyncio.gather(*(_follow(lane, seeds, corpus, report, on_end) for lane in lanes))
-        finally:
-            await asyncio.gather(*(lane.close() for lane in lanes))
-        report.left_files = look_for_files(root)
-    report.left_processes = still_running({pid for lane in lanes for pid in lane.pids})
-    return report
-
-
-def _open_folder(folder: str) -> Path:
-    """A folder for workspaces below one that the child, who may be another user, gets through."""
-    Path(folder).chmod(0o711)
-    root = Path(folder, "workspaces")
-    root.mkdir(mode=0o711)
-    return root
-
-
-async def _follow(
-    lane: Lane, seeds: Iterator[str], corpus: list[Original], report: Report, on_end: object
-) -> None:
-    for seed in seeds:
-        end = await lane.run(make_mutant(seed, corpus))
-        report.add(end)
-        if callable(on_end):
-            on_end(end, report)
 
 
 def _keep(end: End, report: Report) -> None:

@@ -72,6 +72,7 @@ class Lane:
         self._open = AsyncExitStack()
         self.workspace = Path()
         self.pids: set[int] = set()
+        self.newest_pid = 0
 
     async def run(self, mutant: Mutant) -> End:
         """The end that stands: in a shared child if it is a plain one, else in a fresh one."""
@@ -109,6 +110,7 @@ class Lane:
         sandbox = await stack.enter_async_context(
             Sandbox.start(self.workspace, limits, spare=self._spare)
         )
+        self.newest_pid = sandbox.pid
         self.pids.add(sandbox.pid)
         return sandbox
 
@@ -120,7 +122,7 @@ class Lane:
 async def _read(sandbox: Sandbox, workspace: Path, mutant: Mutant) -> End:
     """Unpack, read and infer, as `pipeline.read_source` does."""
     path = workspace / "fetched"
-    path.write_bytes(mutant.content)
+    give_content(path, mutant.content)
     began_at, logged = time.monotonic(), len(sandbox.log)
     code, message, finding, weakness = 0, "", "", ""
     try:
@@ -143,6 +145,10 @@ async def _read(sandbox: Sandbox, workspace: Path, mutant: Mutant) -> End:
         finding=finding,
         weakness=weakness,
     )
+
+
+def give_content(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
 
 
 def broken_promise(layer: TypedLayer) -> str:

@@ -37,7 +37,7 @@ _WAYS: dict[str, Wrap] = {
     "an entity outside": partial(bombs.external, "file://{secret}"),
     "an entity at an address": partial(bombs.external, "http://127.0.0.1:{port}/x"),
 }
-_MARKUP_CODES = (LOAD, TOO_BIG, TIMEOUT, 2008, 2103, 1002, 1005, 3202, 3008, None)
+_MARKUP_CODES = (LOAD, TOO_BIG, TIMEOUT, 2008, 2103, 1002, 1005, 3202, 3008, 2003, 2004, None)
 
 
 def _in_a_worksheet(wrap: Wrap) -> bytes:

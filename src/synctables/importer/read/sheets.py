@@ -105,8 +105,9 @@ def _survey(archive: zipfile.ZipFile, name: str, part: str) -> SheetSurvey:
 def refuse_far_cells(name: str, survey: SheetSurvey, cell_count: int) -> None:
     """Raise `FileTooBigError` where the block that holds all cells is large and hardly filled."""
     block = survey.row_count * survey.column_count
-    is_sparse = block > SPARSE_CELLS and cell_count < SPARSE_SHARE * block
-    if block > MAX_BLOCK_CELLS or is_sparse:
+    if block > MAX_BLOCK_CELLS or (  # first, since it may be beyond what a float can hold
+        block > SPARSE_CELLS and cell_count < SPARSE_SHARE * block
+    ):
         raise FileTooBigError(
             f"Sheet {name!r} reaches to row {survey.row_count}, column {survey.column_count}, "
             f"with only {cell_count} cells. Delete what stands far outside the table."

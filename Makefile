@@ -1,7 +1,7 @@
 # Two commands to know: `make demo` and `make test`. Both install what is missing first.
 
 .DEFAULT_GOAL := help
-.PHONY: help dev demo check style types imports locks emulators test test-full test-live bench lock clean
+.PHONY: help dev demo check style types imports locks emulators test test-full test-live fuzz bench lock clean
 
 BIN := .venv/bin
 # One more than two cores: tests of whole processes mostly wait.
@@ -42,6 +42,10 @@ test-full: emulators  ## the test suite with what takes long
 
 test-live: dev  ## the tests of cloud services at the services themselves; skipped without credentials
 	$(BIN)/pytest -m live $(ARGS)
+
+fuzz: dev  ## mutated files through the sandbox: SEED=1 COUNT=10000 LANES=2; CASE=… one of them again
+	@nice $(BIN)/python -m tests.fuzz $(if $(SEED),--seed $(SEED)) $(if $(COUNT),--count $(COUNT)) \
+		$(if $(LANES),--lanes $(LANES)) $(if $(CASE),--case $(CASE))
 
 bench:  ## side by side with others: ROWS=2000000 RUNS=5 ONLY=csv,refresh,…; an hour or two at full size
 	@scripts/bootstrap bench

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -75,3 +76,12 @@ def names_of(layer: Layer) -> list[str]:
 def said_about(layer: Layer) -> dict[str, str]:
     """The layer's decisions: choice by subject."""
     return {decision.subject: decision.choice for decision in layer.decisions}
+
+
+def empty_workspace(workspace: Path) -> None:
+    """Remove what a run's end removes with its workspace, so that a child can have another file."""
+    for path in workspace.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)

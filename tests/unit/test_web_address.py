@@ -107,6 +107,9 @@ FORBIDDEN_REDIRECTS = [
     ("http://h/a", "http://h:99999/"),
     ("http://h/a", "http://127.1/"),
     ("http://h/a", "http://\udcff/"),
+    ("http://h/a", "http://[::1/"),
+    ("http://h/a", "http://[[::1]]/"),
+    ("http://h/a", "http://h\uff0f/"),
 ]
 
 CREDENTIALS = [

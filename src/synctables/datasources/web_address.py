@@ -76,7 +76,11 @@ def follow_redirect(current: WebAddress, location: str) -> WebAddress:
     to https counts as the same; userinfo in ``location`` is somebody else's idea and is dropped.
     """
     target = _SPACE_OR_CONTROL.sub(_escape, location.strip().replace("\\", "/"))
-    parts = _normalise(urljoin(str(current.url), target))
+    try:
+        joined = urljoin(str(current.url), target)
+    except ValueError as error:
+        raise WrongAddressError("its host name is not valid") from error
+    parts = _normalise(joined)
     url = _request_url(parts)
     if current.url.scheme == "https" and url.scheme == "http":
         raise WrongAddressError("it leads from https to http")

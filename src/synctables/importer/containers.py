@@ -6,8 +6,11 @@ unpacked; a KMZ is unpacked like any archive and its KML read.
 
 from __future__ import annotations
 
+import lzma
 import re
+import struct
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Literal
 
@@ -26,6 +29,13 @@ _MAGIC: tuple[tuple[bytes, Container], ...] = (
 )
 _BZIP2 = re.compile(rb"BZh[1-9](?:1AY&SY|\x17rE8P\x90)")
 """The second is an empty one: no block, only the end (its square root)."""
+
+ZIP_ERRORS = (
+    *(zipfile.BadZipFile, NotImplementedError, RuntimeError, ValueError, OSError, EOFError),
+    *(KeyError, struct.error, zlib.error, lzma.LZMAError),
+)
+"""What `zipfile` raises for a broken archive, a missing member, a password or a method that it does
+not know."""
 
 _TAR_BLOCK = 512
 EMPTY_ZIP = b"PK\x05\x06"
@@ -58,7 +68,7 @@ def is_office_file(path: Path) -> bool:
             return "[Content_Types].xml" in names and any(
                 name.startswith(("xl/", "word/", "ppt/")) for name in names
             )
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
+    except ZIP_ERRORS:
         return False
 
 

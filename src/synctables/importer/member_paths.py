@@ -12,6 +12,14 @@ from pathlib import Path, PurePosixPath
 from synctables.importer.model import Member
 
 _SAFE_SUFFIX = re.compile(r"\.[a-z0-9]{1,10}$")
+_MISLEADING = frozenset(
+    (
+        *(".gz", ".bz2", ".xz", ".zst", ".zstd", ".lz4", ".br", ".snappy"),
+        *(".utf8", ".mended", ".arrow"),
+    )
+)
+"""Suffixes that libraries take for a compression, and those of copies that the readers make beside
+a member: what is left to read under such a name is neither."""
 _GEODATABASE_PART = re.compile(r"a[0-9a-f]{8}(?:\.\w{1,64}){1,3}")
 _GEODATABASE_MAIN = "a00000001.gdbtable"
 """The table of tables; a folder that holds it is a file geodatabase, whatever it is called."""
@@ -54,9 +62,9 @@ class MemberPaths:
 
 
 def safe_suffix(name: str) -> str:
-    """The suffix in lower case, if it is short and plain; else nothing."""
+    """The suffix in lower case, if it is short and plain and misleads nobody; else nothing."""
     found = _SAFE_SUFFIX.search(name.lower())
-    return found.group() if found else ""
+    return found.group() if found and found.group() not in _MISLEADING else ""
 
 
 def collect_geodatabases(members: list[Member], *, archive_name: str) -> list[Member]:

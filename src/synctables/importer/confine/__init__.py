@@ -4,10 +4,10 @@ Every measure is best effort, since what is possible depends on who we are and w
 a plain user, a container); each says what it achieved, so that ``doctor`` can tell:
 
 =========  =====================================================================================
-network    ``none``: a namespace without interfaces; ``shared``: only ``calls`` stands before it
+network    ``none (namespace)``: one without interfaces; ``shared``: only ``calls`` is before it
 user       the numeric id it became; ``unchanged`` and why
-files      ``workspace``: Landlock lets it write there only; ``unrestricted``
-calls      ``filtered``: no sockets, no programs, no tracing; ``unfiltered``
+files      ``workspace (Landlock 7)``: it can write there only; ``unrestricted``
+calls      ``filtered (seccomp)``: no sockets, no processes, no tracing; ``unfiltered``
 limits     the resource limits that were set
 =========  =====================================================================================
 
@@ -32,6 +32,9 @@ HEADROOM_BYTES = 1024 * _MIB
 DuckDB ask for several 100 MB more than they touch (and RLIMIT_AS would count a gigabyte of mapped
 libraries and files too). The limit itself is kept by the worker, which watches the resident size;
 this is the backstop between two looks."""
+MAX_THREADS = 256
+"""Of a user of the child's own. A login's is shared with all that it runs, and left alone."""
+_NO_NETWORK = "none (namespace)"
 
 
 def confine_early(parent_pid: int) -> dict[str, str]:
@@ -52,15 +55,18 @@ def confine_late(
     os.chdir(workspace)
     _die_with_parent(parent_pid)  # the kernel forgets it when the user changes (prctl(2))
     limits = _limit_resources(
-        memory_bytes=memory_bytes, seconds=seconds, max_file_bytes=max_file_bytes
+        memory_bytes=memory_bytes,
+        seconds=seconds,
+        max_file_bytes=max_file_bytes,
+        has_own_user=user.isdecimal(),
     )
-    is_fenced = landlock.allow_only(readable=_program_folders(), writable=[workspace])
+    version = landlock.allow_only(readable=_program_folders(), writable=[workspace])
     is_filtered = seccomp.refuse_calls()
     return {
         "user": user,
         "limits": limits,
-        "files": "workspace" if is_fenced else "unrestricted",
-        "calls": "filtered" if is_filtered else "unfiltered",
+        "files": f"workspace (Landlock {version})" if version else "unrestricted",
+        "calls": "filtered (seccomp)" if is_filtered else "unfiltered",
     }
 
 
@@ -82,9 +88,9 @@ def _die_with_parent(parent_pid: int) -> None:
 
 
 def _leave_network() -> str:
-    """``none`` in a network namespace without interfaces, else ``shared``."""
+    """`_NO_NETWORK` in a network namespace without interfaces, else ``shared``."""
     if os.geteuid() == 0:
-        return "none" if kernel.unshare(kernel.CLONE_NEWNET) else "shared"
+        return _NO_NETWORK if kernel.unshare(kernel.CLONE_NEWNET) else "shared"
     user, group = os.getuid(), os.getgid()
     if not kernel.unshare(kernel.CLONE_NEWUSER | kernel.CLONE_NEWNET):
         return "shared"
@@ -92,7 +98,7 @@ def _leave_network() -> str:
     Path("/proc/self/setgroups").write_text("deny")
     Path("/proc/self/uid_map").write_text(f"{user} {user} 1")
     Path("/proc/self/gid_map").write_text(f"{group} {group} 1")
-    return "none"
+    return _NO_NETWORK
 
 
 def _become_owner(workspace: Path) -> str:
@@ -117,7 +123,9 @@ def _is_open(path: Path) -> bool:
     return os.access(path, os.R_OK | os.X_OK, effective_ids=True)
 
 
-def _limit_resources(*, memory_bytes: int, seconds: int, max_file_bytes: int) -> str:
+def _limit_resources(
+    *, memory_bytes: int, seconds: int, max_file_bytes: int, has_own_user: bool
+) -> str:
     """Set every limit that can be set; returns their names."""
     wanted = {
         "core": 0,
@@ -125,6 +133,7 @@ def _limit_resources(*, memory_bytes: int, seconds: int, max_file_bytes: int) ->
         "fsize": max_file_bytes,
         "nofile": 512,
         "data": memory_bytes + HEADROOM_BYTES,
+        **({"nproc": MAX_THREADS} if has_own_user else {}),
     }
     done = [name for name, value in wanted.items() if _set_limit(name, value)]
     return " ".join(done)

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import ctypes
 import os
-import platform
 import sys
 
 IS_LINUX = sys.platform == "linux"
-MACHINE = platform.machine()
 
 CLONE_NEWNS = 0x0002_0000
 CLONE_NEWUSER = 0x1000_0000
@@ -50,13 +48,3 @@ def mount(source: str, target: str, *, kind: str = "", flags: int = 0, options: 
     if _libc.mount(*arguments, ctypes.c_ulong(flags), os.fsencode(options) or None) != 0:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number), target)
-
-
-def system_call(number: int, *arguments: int | ctypes.Array[ctypes.c_char] | None) -> int:
-    """A raw system call; raises `OSError`. Numbers are 64 bits wide, None is a null pointer."""
-    wide = [ctypes.c_long(item) if isinstance(item, int) else item for item in arguments]
-    result = int(_libc.syscall(ctypes.c_long(number), *wide))
-    if result < 0:
-        code = ctypes.get_errno()
-        raise OSError(code, os.strerror(code))
-    return result

@@ -21,7 +21,7 @@ from synctables.errors import (
     PasswordProtectedError,
     UnsupportedFileError,
 )
-from synctables.importer.containers import is_office_file
+from synctables.importer.containers import ZIP_ERRORS, is_office_file
 from synctables.importer.model import Format, Member
 from synctables.importer.read.detect_json import detect_json
 from synctables.importer.read.mapinfo import is_mif, is_tab
@@ -146,7 +146,7 @@ def _detect_sqlite(member: Member) -> Format:
             (count,) = connection.execute(query).fetchone()
         finally:
             connection.close()
-    except sqlite3.DatabaseError:
+    except (sqlite3.DatabaseError, UnicodeDecodeError):
         count = 0
     if not count:
         raise UnsupportedFileError(f"{member.name} is an SQLite database but no GeoPackage.")
@@ -154,13 +154,16 @@ def _detect_sqlite(member: Member) -> Format:
 
 
 def _detect_office(member: Member) -> Format:
-    with zipfile.ZipFile(member.path) as archive:
-        names = set(archive.namelist())
-        kind = b""
-        if "mimetype" in names:
-            with archive.open("mimetype") as file:
-                kind = file.read(_MIMETYPE_BYTES)
-        _refuse_encrypted(archive, names)
+    try:
+        with zipfile.ZipFile(member.path) as archive:
+            names = set(archive.namelist())
+            kind = b""
+            if "mimetype" in names:
+                with archive.open("mimetype") as file:
+                    kind = file.read(_MIMETYPE_BYTES)
+            _refuse_encrypted(archive, names)
+    except ZIP_ERRORS as error:
+        raise MalformedSpreadsheetError(f"{member.name} is a broken office document.") from error
     if "xl/workbook.xml" in names:
         return "xlsx"
     if "xl/workbook.bin" in names:

@@ -58,7 +58,7 @@ def _of_object(member: Member, text: str) -> Format | None:
     kind = first.get("type")
     if kind == "Topology":
         return "topojson"
-    if kind in _GEOJSON:
+    if isinstance(kind, str) and kind in _GEOJSON:
         is_sequence = kind != "FeatureCollection" and is_lines
         return "geojsonseq" if is_sequence else "geojson"
     if isinstance(first.get("features"), list) and _ESRI.search(text):

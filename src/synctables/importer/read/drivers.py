@@ -151,7 +151,7 @@ def _select(path: Path, query: str) -> list[tuple[object, ...]]:
     connection = sqlite3.connect(f"file:{quote(str(path))}?mode=ro&immutable=1", uri=True)
     try:
         return connection.execute(query).fetchall()
-    except sqlite3.DatabaseError:
+    except (sqlite3.DatabaseError, UnicodeDecodeError):
         return []
     finally:
         connection.close()

@@ -17,6 +17,7 @@ from synctables.importer.read.charset import guess_encodings
 
 CHUNK_BYTES = 1024 * 1024
 SAMPLE_BYTES = 256 * 1024
+_DETECTED = "detected from the bytes"
 
 _MARKS = (
     (b"\xef\xbb\xbf", "utf-8"),
@@ -124,7 +125,7 @@ def _lines_beyond_ascii(chunk: bytes) -> bytes:
 def _detect(path: Path, scratch: Path, sample: bytes) -> Decoded:
     for encoding in guess_encodings(sample):
         try:
-            return _convert(path, scratch, encoding, "detected from the bytes")
+            return _convert(path, scratch, encoding, _DETECTED)
         except UnicodeDecodeError:
             continue
     raise EncodingDetectionError("The text is in none of the encodings that are known here.")
@@ -146,11 +147,11 @@ def _convert(path: Path, scratch: Path, encoding: str, reason: str, *, skip: int
                 target.write(text)
             target.write(decoder.decode(b"", final=True))
     except UnicodeDecodeError:
-        if reason == "byte order mark":
-            raise EncodingDetectionError(
-                f"The file says that it is {encoding.upper()} but some bytes are not."
-            ) from None
-        raise
+        if reason == _DETECTED:
+            raise  # another encoding may do
+        raise EncodingDetectionError(
+            f"The file says that it is {encoding.upper()} but some bytes are not."
+        ) from None
     misfits = _nul_misfits(nul_count, examples)
     return Decoded(path=scratch, encoding=encoding, reason=reason, misfits=misfits)
 

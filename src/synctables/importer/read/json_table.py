@@ -8,6 +8,7 @@ lost. Objects and lists are jsonb.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from decimal import Decimal
 from itertools import islice
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from synctables.errors import TooManyColumnsError
+from synctables.errors import EncodingError, TooManyColumnsError
 from synctables.importer.model import Decision, Field, Layer, Limits, Member, Misfit, ReadOptions
 from synctables.importer.read.arrow import JSON_MARK
 from synctables.importer.read.encoding import decode_file
@@ -37,10 +38,14 @@ Kinds = set[str]
 def find_layers(member: Member, options: ReadOptions, limits: Limits) -> list[Layer]:
     """The one layer of a JSON file.
 
-    Raises `InvalidGeoJsonError`, `EncodingDetectionError` and `TooManyColumnsError`.
+    Raises `InvalidGeoJsonError`, `EncodingDetectionError`, `EncodingError` and
+    `TooManyColumnsError`.
     """
     decoded = decode_file(member.path, scratch=member.path.with_suffix(".utf8"))
     kinds, strange = _survey(decoded.path, limits)
+    with _whole_characters():
+        for name in kinds:
+            name.encode()
     stem = stem_of(member.name)
     notes = []
     if decoded.encoding != "utf-8":
@@ -128,11 +133,22 @@ def _stream(layer: Layer, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
     rows = iterate(Path(str(layer.details["path"])))
     while chunk := list(islice(rows, BATCH_ROWS)):
         objects = [row if isinstance(row, dict) else {} for row in chunk]
-        arrays = [
-            _array([row.get(name) for row in objects], field.type)
-            for name, field in zip(names, schema, strict=True)
-        ]
+        with _whole_characters():
+            arrays = [
+                _array([row.get(name) for row in objects], field.type)
+                for name, field in zip(names, schema, strict=True)
+            ]
         yield pa.RecordBatch.from_arrays(arrays, schema=schema) if arrays else _rows(len(chunk))
+
+
+@contextmanager
+def _whole_characters() -> Iterator[None]:
+    """JSON can hold half a character (``"\\ud83d"``, RFC 8259, 8.2), which no UTF-8 text can."""
+    try:
+        yield
+    except UnicodeEncodeError as error:
+        half = f"\\u{ord(error.object[error.start]):04x}"
+        raise EncodingError(f"A text of the JSON holds half a character ({half}).") from error
 
 
 def _rows(count: int) -> pa.RecordBatch:

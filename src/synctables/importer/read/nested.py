@@ -7,6 +7,8 @@ import json
 import math
 from typing import Any
 
+from synctables.errors import LoadError
+
 
 class Number(str):
     """A number as written, where Python's own would not be as exact."""
@@ -15,14 +17,24 @@ class Number(str):
 
 
 def write_json(value: Any) -> str:
-    """JSON text of what `json_rows` or Arrow gave. Bytes are base64, moments ISO 8601."""
+    """JSON text of what `json_rows` or Arrow gave. Bytes are base64, moments ISO 8601.
+
+    Raises `LoadError` for values in hundreds of others, which no database would take either.
+    """
+    try:
+        return _write(value)
+    except RecursionError:
+        raise LoadError("A value stands inside too many lists or objects.") from None
+
+
+def _write(value: Any) -> str:
     match value:
         case Number():
             return str(value)
         case dict():
-            return "{" + ", ".join(f"{_quote(k)}: {write_json(v)}" for k, v in value.items()) + "}"
+            return "{" + ", ".join(f"{_quote(k)}: {_write(v)}" for k, v in value.items()) + "}"
         case tuple() | list():
-            return "[" + ", ".join(map(write_json, value)) + "]"
+            return "[" + ", ".join(map(_write, value)) + "]"
         case bool() | None:
             return json.dumps(value)
         case int():

@@ -11,6 +11,7 @@ import zipfile
 from pathlib import Path
 
 from synctables.errors import FileTooBigError, MalformedSpreadsheetError
+from synctables.importer.containers import ZIP_ERRORS
 from synctables.importer.read.sheets import SheetSurvey, refuse_far_cells
 
 _TABLE = "{urn:oasis:names:tc:opendocument:xmlns:table:1.0}"
@@ -34,7 +35,7 @@ def survey_sheets(path: Path, *, max_bytes: int) -> dict[str, SheetSurvey]:
                 for event, element in ET.iterparse(file, ("start", "end")):  # noqa: S314
                     reading.take(event, element)
                 return reading.surveys
-    except (zipfile.BadZipFile, KeyError, ET.ParseError, EOFError, ValueError) as error:
+    except (*ZIP_ERRORS, ET.ParseError, LookupError) as error:
         raise MalformedSpreadsheetError("The workbook is broken.") from error
 
 

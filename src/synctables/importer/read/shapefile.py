@@ -78,8 +78,9 @@ def _to_codec(said: bytes) -> str | None:
     page = re.fullmatch(r"(?:ansi|oem|cp|ibm|windows|win)?[ _-]?(\d{3,4})", text)
     name = f"iso8859_{latin[1]}" if latin else f"cp{page[1]}" if page else text
     try:
+        "".encode(name)  # unlike lookup, it refuses codecs that are none of text (hex, bz2)
         return codecs.lookup(name).name
-    except LookupError:
+    except (LookupError, ValueError):
         return None
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from synctables.errors import FileTooBigError, MalformedSpreadsheetError
+from synctables.importer.containers import ZIP_ERRORS
 
 CHUNK_BYTES = 4 * 1024 * 1024
 MAX_INDEX_BYTES = 16 * 1024 * 1024
@@ -59,7 +60,7 @@ def survey_sheets(path: Path, *, max_bytes: int) -> dict[str, SheetSurvey]:
                 raise FileTooBigError("The workbook is larger than allowed when unpacked.")
             parts = _sheet_parts(archive)
             return {name: _survey(archive, name, part) for name, part in parts.items()}
-    except (zipfile.BadZipFile, KeyError, ET.ParseError, EOFError, ValueError) as error:
+    except (*ZIP_ERRORS, ET.ParseError, LookupError) as error:
         raise MalformedSpreadsheetError("The workbook is broken.") from error
 
 
@@ -104,8 +105,9 @@ def _survey(archive: zipfile.ZipFile, name: str, part: str) -> SheetSurvey:
 def refuse_far_cells(name: str, survey: SheetSurvey, cell_count: int) -> None:
     """Raise `FileTooBigError` where the block that holds all cells is large and hardly filled."""
     block = survey.row_count * survey.column_count
-    is_sparse = block > SPARSE_CELLS and cell_count < SPARSE_SHARE * block
-    if block > MAX_BLOCK_CELLS or is_sparse:
+    if block > MAX_BLOCK_CELLS or (  # first, since it may be beyond what a float can hold
+        block > SPARSE_CELLS and cell_count < SPARSE_SHARE * block
+    ):
         raise FileTooBigError(
             f"Sheet {name!r} reaches to row {survey.row_count}, column {survey.column_count}, "
             f"with only {cell_count} cells. Delete what stands far outside the table."

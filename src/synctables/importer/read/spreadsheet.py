@@ -7,6 +7,7 @@ sheet is read once, when it is found, into an Arrow file in the workspace that `
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from synctables.errors import (
     PasswordProtectedError,
     TooManyColumnsError,
 )
+from synctables.importer.containers import ZIP_ERRORS
 from synctables.importer.model import (
     Decision,
     Field,
@@ -55,7 +57,7 @@ def find_layers(kind: Format, member: Member, options: ReadOptions, limits: Limi
     `EmptyFileError` and `TooManyColumnsError`.
     """
     surveys = _SURVEYS[kind](member.path, max_bytes=limits.max_bytes)
-    try:
+    with _calamine_errors():
         workbook = python_calamine.CalamineWorkbook.from_path(
             str(with_suffix(member.path, f".{kind}"))
         )
@@ -64,10 +66,6 @@ def find_layers(kind: Format, member: Member, options: ReadOptions, limits: Limi
             for name in workbook.sheet_names
             if name in surveys
         ]
-    except python_calamine.PasswordError:
-        raise PasswordProtectedError("The workbook is password protected.") from None
-    except (python_calamine.CalamineError, OSError) as error:
-        raise MalformedSpreadsheetError(f"The workbook cannot be opened: {error}.") from error
     found = [sheet for sheet in sheets if sheet is not None]
     if not found:
         raise EmptyFileError("No sheet of the workbook holds anything.")
@@ -82,6 +80,24 @@ def open_batches(layer: Layer) -> pa.RecordBatchReader:
     file = pa.ipc.open_file(pa.memory_map(str(layer.details["path"])))
     batches = (file.get_batch(index) for index in range(file.num_record_batches))
     return pa.RecordBatchReader.from_batches(file.schema, batches)
+
+
+@contextmanager
+def _calamine_errors() -> Iterator[None]:
+    """calamine's complaints as ours. Where it did not foresee a broken file it panics, which
+    PyO3 passes on as a class that no module has a name for and `Exception` does not cover."""
+    try:
+        yield
+    except python_calamine.PasswordError:
+        raise PasswordProtectedError("The workbook is password protected.") from None
+    except (python_calamine.CalamineError, *ZIP_ERRORS) as error:
+        if getattr(error, "errno", None):  # the disk or a limit, and not the file
+            raise
+        raise MalformedSpreadsheetError(f"The workbook cannot be opened: {error}.") from error
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":
+            raise
+        raise MalformedSpreadsheetError("The workbook is broken.") from error
 
 
 @dataclass(frozen=True, kw_only=True)

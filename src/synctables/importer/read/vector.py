@@ -22,7 +22,6 @@ from synctables.errors import (
     InvalidGeoJsonError,
     InvalidShapefileError,
     LoadError,
-    RunError,
     TooManyColumnsError,
 )
 from synctables.importer.model import (
@@ -55,6 +54,8 @@ BATCH_ROWS = 16_384
 
 _GEOJSON = {"geojson", "geojsonseq"}
 _MOMENTS = {"OFTDate", "OFTTime", "OFTDateTime"}
+_BROKEN = (DataSourceError, DataLayerError, pa.ArrowException, OSError, UnicodeDecodeError)
+"""What GDAL says of a broken file, at any time: some are found broken only while they are read."""
 _USUAL_ROW_IDS = {"", "fid", "ogc_fid"}
 """Names of row numbers that GDAL makes up; under any other name they are the user's column."""
 
@@ -70,7 +71,7 @@ def find_layers(kind: Format, member: Member, _: ReadOptions, limits: Limits) ->
     try:
         names = layer_names(kind, member, source.path)
         return [_find_layer(kind, member, name, names, source, limits) for name in names]
-    except (DataSourceError, DataLayerError, IndexError) as error:  # no layer at all
+    except (*_BROKEN, IndexError) as error:  # the last one: no layer at all
         raise _explain(kind, error) from error
 
 
@@ -257,13 +258,13 @@ def _stream(
                     shapes = force_2d(batch.column(width))
                     arrays.append(text.mark_lost(shapes) if layer.format in _GEOJSON else shapes)
                 yield pa.RecordBatch.from_arrays(arrays, schema=schema)
-    except (DataSourceError, DataLayerError, pa.ArrowException, OSError) as error:
-        if getattr(error, "errno", None):  # the disk or a limit, and not the file
-            raise
+    except _BROKEN as error:
         raise _explain(layer.format, error) from error
 
 
-def _explain(kind: Format, error: Exception) -> RunError:
+def _explain(kind: Format, error: Exception) -> Exception:
+    if getattr(error, "errno", None):  # the disk or a limit, and not the file
+        return error
     text = str(error)[:300]
     if kind in _GEOJSON:
         return InvalidGeoJsonError(f"The file is no valid GeoJSON: {text}")

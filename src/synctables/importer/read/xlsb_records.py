@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from synctables.errors import FileTooBigError, MalformedSpreadsheetError
+from synctables.importer.containers import ZIP_ERRORS
 from synctables.importer.read.sheets import MAX_INDEX_BYTES, SheetSurvey, refuse_far_cells
 
 _ROW, _LAST_CELL, _SHEET = 0, 11, 156
@@ -31,8 +32,8 @@ def survey_sheets(path: Path, *, max_bytes: int) -> dict[str, SheetSurvey]:
                 raise FileTooBigError("The workbook is larger than allowed when unpacked.")
             parts = dict(_sheet_parts(archive))
             return {name: _survey(archive, name, part) for name, part in parts.items()}
-    except (zipfile.BadZipFile, KeyError, struct.error, IndexError, ValueError, ET.ParseError) as e:
-        raise MalformedSpreadsheetError("The workbook is broken.") from e
+    except (*ZIP_ERRORS, ET.ParseError, LookupError) as error:
+        raise MalformedSpreadsheetError("The workbook is broken.") from error
 
 
 def _sheet_parts(archive: zipfile.ZipFile) -> Iterator[tuple[str, str]]:

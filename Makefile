@@ -1,7 +1,7 @@
 # Two commands to know: `make demo` and `make test`. Both install what is missing first.
 
 .DEFAULT_GOAL := help
-.PHONY: help dev demo check style types imports locks emulators test test-full test-live fuzz bench lock clean
+.PHONY: help dev demo check style types imports locks emulators test test-full test-live fuzz soak bench lock clean
 
 BIN := .venv/bin
 # One more than two cores: tests of whole processes mostly wait.
@@ -46,6 +46,10 @@ test-live: dev  ## the tests of cloud services at the services themselves; skipp
 fuzz: dev  ## mutated files through the sandbox: SEED=1 COUNT=10000 LANES=2; CASE=… one of them again
 	@nice $(BIN)/python -m tests.fuzz $(if $(SEED),--seed $(SEED)) $(if $(COUNT),--count $(COUNT)) \
 		$(if $(LANES),--lanes $(LANES)) $(if $(CASE),--case $(CASE))
+
+soak: dev  ## hundreds of syncs, changing files, random faults, two workers: MINUTES=15 SYNCS=300 SEED=…
+	@$(BIN)/python scripts/soak.py $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SYNCS),--syncs $(SYNCS)) \
+		$(if $(SEED),--seed $(SEED))
 
 bench:  ## side by side with others: ROWS=2000000 RUNS=5 ONLY=csv,refresh,…; an hour or two at full size
 	@scripts/bootstrap bench

@@ -7,6 +7,7 @@ file, nothing is left over, memory is flat. Exit code 0 only then. Figures are p
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
 import tempfile
 import time
@@ -60,8 +61,12 @@ def main() -> int:
         _print_figures(town, server, mischief, memory, settled_seconds=settled_seconds)
     for problem in problems:
         _say(f"PROBLEM: {problem}")
-    _say("Every table equals its file; nothing is left over." if not problems else "It failed.")
-    return 1 if problems else 0
+    if problems:
+        _say(f"It failed; logs and data stay in {folder}.")
+        return 1
+    shutil.rmtree(folder)
+    _say("Every table equals its file; nothing is left over; memory is flat.")
+    return 0
 
 
 def _soak(town: Town, mischief: Mischief, memory: Memory, *, minutes: float) -> None:

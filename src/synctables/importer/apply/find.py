@@ -16,7 +16,8 @@ from synctables.importer.apply.full_compare import load_in_full
 from synctables.importer.apply.hand_edits import explains, find_hand_edits
 from synctables.importer.apply.model import Connection
 from synctables.importer.apply.pairing import Pairs
-from synctables.importer.apply.row_sets import Numbers, RowSets
+from synctables.importer.apply.row_layouts import Numbers
+from synctables.importer.apply.row_sets import RowSets
 from synctables.importer.apply.signatures import read_base, read_journal
 from synctables.importer.apply.state import StoredShape, TableState, read_state, read_stored_shape
 from synctables.importer.apply.statements import EditedMeanwhileError

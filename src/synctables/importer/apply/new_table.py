@@ -15,7 +15,7 @@ from synctables.importer.apply.edits import clear_edits
 from synctables.importer.apply.model import Applied, Connection, Pairing, Way
 from synctables.importer.apply.remember import remember_all, remember_state
 from synctables.importer.apply.rewrite import rewrite
-from synctables.importer.apply.row_sets import Numbers
+from synctables.importer.apply.row_layouts import Numbers
 from synctables.importer.apply.work import Judged, Work
 from synctables.importer.model import RowCounts
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synctables.importer.apply.model import Connection
-from synctables.importer.apply.row_sets import KEPT, PLACE_STEP, Numbers
+from synctables.importer.apply.row_layouts import KEPT, PLACE_STEP, Numbers
 
 SIGNATURE = np.dtype([("low", "<u8"), ("high", "<u8"), ("id", "<i8")])
 """An entry of the base; its place follows from where it stands."""

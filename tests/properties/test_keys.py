@@ -28,14 +28,13 @@ def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def tiny_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     """Files of a few rows go through all that large ones do."""
-    monkeypatch.setattr(keys, "_BATCH_ROWS", 3)
     monkeypatch.setattr(keys, "_FIRST_LOOK_ROWS", 2)
 
 
 def layer_of(scratch: Path, values: Sequence[int | None]) -> TypedLayer:
     """Numbers as they are, and the same as text, whose order is another one."""
     rows = [(value, None if value is None else str(value)) for value in values]
-    return write_layer(scratch / "version.parquet", TYPES, rows, [None] * len(rows))
+    return write_layer(scratch / "version.arrow", TYPES, rows, [None] * len(rows), batch_rows=3)
 
 
 def tells_apart(values: Sequence[int | None]) -> bool:

@@ -7,17 +7,15 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from synctables.importer import engine
-from synctables.importer.apply.row_sets import Numbers
-from synctables.importer.apply.typed_rows import chosen_rows
+from synctables.importer.apply.row_layouts import Numbers
+from synctables.importer.apply.typed_rows import chosen_rows, typed_batches
 from synctables.importer.model import Column, ColumnType, TypedLayer
 
 _KEY_TYPES = (ColumnType.BIGINT, ColumnType.TEXT)
 """What identifies things in files; a measurement or a moment that happens to be unique does not."""
 _FIRST_LOOK_ROWS = 10_000
-_BATCH_ROWS = 1 << 18
 _FEW_ROWS = 1 << 20
 """Values of so many rows are looked for among all others without a table on disk."""
 
@@ -33,9 +31,8 @@ def unique_columns(
     candidates = _candidates(layer, among)
     if not layer.row_count or not candidates:
         return ()
-    with pq.ParquetFile(layer.path) as file:
-        likely = _unique_at_first(file, candidates)
-        return tuple(name for name in likely if _is_unique(file, name, layer.row_count, scratch))
+    likely = _unique_at_first(layer, candidates)
+    return tuple(name for name in likely if _is_unique(layer, name, scratch))
 
 
 def still_unique_columns(
@@ -51,17 +48,15 @@ def still_unique_columns(
         return tuple(names)
     if len(coming) > _FEW_ROWS:
         return unique_columns(layer, among=names, scratch=scratch)
-    with pq.ParquetFile(layer.path) as file:
-        return tuple(
-            name
-            for name in names
-            if _is_ascending(file, name) or _stand_once(file, name, _values(layer, name, coming))
-        )
+    return tuple(
+        name
+        for name in names
+        if _is_ascending(layer, name) or _stand_once(layer, name, _values(layer, name, coming))
+    )
 
 
 def _values(layer: TypedLayer, name: str, positions: Numbers) -> pa.Array:
-    chosen = [rows[name] for rows in chosen_rows(layer, positions, [name])]
-    return pa.concat_arrays([chunk for column in chosen for chunk in column.chunks])
+    return pa.concat_arrays([rows.column(name) for rows in chosen_rows(layer, positions, [name])])
 
 
 def _candidates(layer: TypedLayer, among: Iterable[str] | None) -> list[Column]:
@@ -73,36 +68,36 @@ def _candidates(layer: TypedLayer, among: Iterable[str] | None) -> list[Column]:
     ]
 
 
-def _stand_once(file: pq.ParquetFile, name: str, values: pa.Array) -> bool:
+def _stand_once(layer: TypedLayer, name: str, values: pa.Array) -> bool:
     """Whether each of these values of the column, which are in the file, is there only once."""
     if values.null_count or pc.count_distinct(values).as_py() < len(values):
         return False
     seen = 0
-    for batch in _column(file, name):
+    for batch in _column(layer, name):
         seen += pc.sum(pc.is_in(batch, value_set=values)).as_py() or 0
         if seen > len(values):
             return False
     return True
 
 
-def _unique_at_first(file: pq.ParquetFile, candidates: list[Column]) -> list[str]:
+def _unique_at_first(layer: TypedLayer, candidates: list[Column]) -> list[str]:
     names = [column.name for column in candidates]
-    first = next(file.iter_batches(batch_size=_FIRST_LOOK_ROWS, columns=names))
+    first = next(typed_batches(layer, names)).slice(0, _FIRST_LOOK_ROWS)
     return [
         name
-        for name in names
-        if not first[name].null_count and pc.count_distinct(first[name]).as_py() == len(first)
+        for name, values in zip(names, first.columns, strict=True)
+        if not values.null_count and pc.count_distinct(values).as_py() == len(values)
     ]
 
 
-def _is_unique(file: pq.ParquetFile, name: str, row_count: int, scratch: Path) -> bool:
-    if row_count <= _FIRST_LOOK_ROWS or _is_ascending(file, name):
+def _is_unique(layer: TypedLayer, name: str, scratch: Path) -> bool:
+    if layer.row_count <= _FIRST_LOOK_ROWS or _is_ascending(layer, name):
         return True
     connection = engine.connect(scratch)
     try:
         seen = 0
         connection.execute("CREATE TABLE hashes (value UBIGINT)")
-        for batch in _column(file, name):
+        for batch in _column(layer, name):
             if batch.null_count:
                 return False
             connection.register("rows", pa.table({"value": batch}))
@@ -117,10 +112,10 @@ def _is_unique(file: pq.ParquetFile, name: str, row_count: int, scratch: Path) -
         connection.close()
 
 
-def _is_ascending(file: pq.ParquetFile, name: str) -> bool:
+def _is_ascending(layer: TypedLayer, name: str) -> bool:
     """Whether each value is above the one before it, as numbers of rows are in most files."""
     before: pa.Array | None = None
-    for batch in _column(file, name):
+    for batch in _column(layer, name):
         values = batch if before is None else pa.concat_arrays([before, batch])
         is_above = pc.less(values[:-1], values[1:])
         if batch.null_count or not pc.all(is_above).as_py():
@@ -129,6 +124,6 @@ def _is_ascending(file: pq.ParquetFile, name: str) -> bool:
     return True
 
 
-def _column(file: pq.ParquetFile, name: str) -> Iterator[pa.Array]:
-    for batch in file.iter_batches(batch_size=_BATCH_ROWS, columns=[name]):
+def _column(layer: TypedLayer, name: str) -> Iterator[pa.Array]:
+    for batch in typed_batches(layer, [name]):
         yield batch.column(0)

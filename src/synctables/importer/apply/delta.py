@@ -33,7 +33,7 @@ async def delta(
     before = await read_counts(connection, judged.seen.live.relation_oid)
     write = write_replacing if replaces_rows else write_delta
     written = await write(
-        connection, judged.seen.live, work.columns, plan, census=judged.seen.census
+        connection, judged.seen.live, work.columns, plan, census=judged.found.census
     )
     await verify(connection, work, judged, due=before.after(written, replaces_rows=replaces_rows))
     live = replace(judged.seen.live, row_count=work.layer.row_count)

@@ -52,7 +52,7 @@ async def number_rows(connection: Connection, work: Work, judged: Judged) -> New
     return NewTable(
         live=judged.seen.live,
         ids=ids,
-        census=judged.seen.census,
+        census=judged.found.census,
         rows=count_rows(work, judged),
         key_column=pairs.key or (state.key_column if state else None),
         unique_columns=judged.unique_columns,

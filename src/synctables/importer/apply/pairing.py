@@ -123,6 +123,7 @@ async def _stage_keys(
         connection, versions.layer, coming, [column.name for column in key_columns],
         _COMING_KEYS, lambda _: None,
     )  # fmt: skip
+    await connection.execute(sql.SQL("ANALYZE {}").format(_COMING_KEYS))
 
 
 async def _pair_by_key(versions: Versions, key: tuple[str, ...]) -> Pairs:

@@ -75,7 +75,8 @@ def _find(sought: Numbers, ids: Numbers) -> tuple[NDArray[np.intp], NDArray[np.i
     """
     order = np.arange(len(ids)) if (ids[:-1] < ids[1:]).all() else np.argsort(ids)
     ascending = ids[order]
-    begin, end = np.searchsorted(sought, [ascending[0], ascending[-1] + 1])
+    begin = np.searchsorted(sought, ascending[0])
+    end = np.searchsorted(sought, ascending[-1], side="right")
     places = np.searchsorted(ascending, sought[begin:end])
     is_there = ascending[places] == sought[begin:end]
     return order[places[is_there]], np.flatnonzero(is_there) + begin

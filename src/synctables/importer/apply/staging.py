@@ -75,6 +75,10 @@ async def stage(
         )
     )
     await send_rows(connection, layer, positions, all_names(layer.columns), STAGED_ROWS, on_rows)
+    # They are only found by their position; statistics of shapes would take as long as the COPY.
+    await connection.execute(
+        sql.SQL("ANALYZE {} ({})").format(STAGED_ROWS, sql.Identifier(POSITION))
+    )
 
 
 async def send_rows(
@@ -85,7 +89,7 @@ async def send_rows(
     into: sql.Composable,
     on_rows: OnRows,
 ) -> None:
-    """COPY these columns of these rows, their position first, and count them for the planner."""
+    """COPY these columns of these rows, their position first."""
     if not len(positions):
         return
     statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary)").format(
@@ -97,7 +101,6 @@ async def send_rows(
             content, sent = piece
             await copy.write(content)
             on_rows(sent)
-    await connection.execute(sql.SQL("ANALYZE {}").format(into))
 
 
 def _encoded(

@@ -13,7 +13,6 @@ from typing import Any
 
 import psycopg
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 import shapely
 from hypothesis import given
@@ -25,6 +24,7 @@ from synctables.importer.apply.copying import encoded_batches
 from synctables.importer.model import ColumnType, ReadOptions
 from synctables.localpg import LocalCluster
 from tests.conftest import clone_database
+from tests.support.arrow_files import write_typed_file
 from tests.support.inferring import Inferred, infer_columns
 
 T = ColumnType
@@ -166,8 +166,8 @@ def test_shapes_of_every_kind_are_kept_as_they_are_sent(
 def assert_kept(session: psycopg.Connection[Any], inferred: Inferred) -> None:
     """What COPY gives back of a table is what was sent to it."""
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "0.parquet"
-        pq.write_table(inferred.table, path)
+        path = Path(folder) / "0.arrow"
+        write_typed_file(path, inferred.table)
         layer = replace(inferred.layer, path=path)
         sent = b"".join(content for content, _ in encoded_batches(layer, "id"))
     with session.transaction(force_rollback=True), session.cursor() as cursor:

@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from synctables.importer import read
 from synctables.importer.infer import infer
 from synctables.importer.model import ReadOptions
+from tests.support.arrow_files import read_typed_file
 from tests.support.reading import LIMITS, read_bytes
 
 Row = tuple[str, int, float | None, bool | None, dt.date | None]
@@ -121,7 +122,7 @@ def _import(name: str, content: bytes) -> pa.Table:
             layers, read.open_batches, ReadOptions(),
             into=Path(folder), limits=LIMITS, on_rows=lambda _: None,
         )  # fmt: skip
-        return pq.read_table(typed.layers[0].path)
+        return read_typed_file(typed.layers[0].path)
 
 
 def _is_same(written: Any, typed: Any) -> bool:

@@ -23,6 +23,7 @@ from synctables.importer import read
 from synctables.importer.infer import infer
 from synctables.importer.infer.row_hashes import HashedColumn, row_hashes
 from synctables.importer.model import HASH_COLUMNS, Column, ColumnType, ReadOptions
+from tests.support.arrow_files import read_typed_file
 from tests.support.inferring import LIMITS
 from tests.support.reading import read_bytes
 
@@ -207,7 +208,7 @@ def _import(name: str, content: bytes) -> tuple[tuple[Column, ...], list[Hash]]:
             into=Path(folder), limits=LIMITS, on_rows=lambda _: None,
         )  # fmt: skip
         layer = typed.layers[0]
-        table = pq.read_table(layer.path, columns=list(HASH_COLUMNS))
+        table = read_typed_file(layer.path)
     lanes = (table.column(name).to_pylist() for name in HASH_COLUMNS)
     return layer.columns, list(zip(*lanes, strict=True))
 

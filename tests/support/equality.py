@@ -16,7 +16,7 @@ from synctables.catalog.tables import Table
 from synctables.importer.apply.census import read_census
 from synctables.importer.apply.columns import column_definitions
 from synctables.importer.apply.copying import copy_rows
-from synctables.importer.apply.row_sets import NEW
+from synctables.importer.apply.row_layouts import NEW
 from synctables.importer.apply.signatures import read_base, read_journal
 from synctables.importer.apply.typed_rows import hashed_rows
 from synctables.importer.model import Column, ColumnType, TypedLayer

@@ -10,7 +10,6 @@ from typing import Any
 from unittest.mock import patch
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import shapely
 
 from synctables.importer.infer import infer, typed_file
@@ -25,6 +24,7 @@ from synctables.importer.model import (
     ReadOptions,
     TypedLayer,
 )
+from tests.support.arrow_files import read_typed_file
 
 LIMITS = Limits(max_bytes=1 << 30)
 
@@ -125,7 +125,7 @@ def _run(layer: Layer, table: pa.Table, options: ReadOptions, chunk_rows: int | 
             on_rows=lambda _: None,
         )
         only = typed.layers[0]
-        return Inferred(layer=only, table=pq.read_table(only.path))
+        return Inferred(layer=only, table=read_typed_file(only.path))
 
 
 def _array(values: pa.Array | Sequence[str | None]) -> pa.Array:

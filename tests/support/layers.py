@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 import shapely
 
 from synctables.importer.infer.row_hashes import SIGNATURE_TAG, HashedColumn, row_hashes
 from synctables.importer.model import HASH_COLUMNS, Column, ColumnType, TypedLayer
+from tests.support.arrow_files import write_typed_file
 
 ARROW_TYPES = {
     ColumnType.BOOLEAN: pa.bool_(),
@@ -41,7 +41,7 @@ def make_layer(tmp_path: Path) -> MakeLayer:
         points: Sequence[tuple[float, float] | None] | None = None,
         name: str = "layer",
     ) -> TypedLayer:
-        path = tmp_path / f"{next(numbers)}.parquet"
+        path = tmp_path / f"{next(numbers)}.arrow"
         located = [None] * len(rows) if points is None else points
         shapes = [None if point is None else shapely.Point(point) for point in located]
         return write_layer(path, types, rows, shapes, name=name)
@@ -57,6 +57,7 @@ def write_layer(
     *,
     name: str = "layer",
     numeric: pa.DataType = ARROW_TYPES[ColumnType.NUMERIC],
+    batch_rows: int | None = None,
 ) -> TypedLayer:
     """A layer of these rows, in this file. ``numeric``: how wide its numbers happen to be."""
     arrow_types = {**ARROW_TYPES, ColumnType.NUMERIC: numeric}
@@ -71,7 +72,7 @@ def write_layer(
     ]
     arrays = [place.values, _wkb(shapes, 3857), *arrays, *row_hashes([place, *hashed])]
     names = ["the_geom", "the_geom_webmercator", *types, *HASH_COLUMNS]
-    pq.write_table(pa.table(arrays, names=names), path)
+    write_typed_file(path, pa.table(arrays, names=names), batch_rows=batch_rows)
     return TypedLayer(
         name=name,
         path=path,

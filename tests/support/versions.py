@@ -76,7 +76,7 @@ class Version:
 
     def write(self, folder: Path) -> TypedLayer:
         return write_layer(
-            folder / f"version-{next(_numbers)}.parquet",
+            folder / f"version-{next(_numbers)}.arrow",
             self.types,
             [row[1:] for row in self.rows],
             [row[0] for row in self.rows],

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from synctables.errors import DiskFullError
@@ -25,6 +24,7 @@ from synctables.importer.model import (
     ReadOptions,
     TypedLayer,
 )
+from tests.support.arrow_files import read_typed_file
 from tests.support.reading import LIMITS, read_bytes
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def infer_counting(layer: Layer, opened: Callable[[Layer], pa.RecordBatchReader]
             on_rows=told.append,
         )  # fmt: skip
         (only,) = typed.layers
-        table = pq.read_table(only.path)
+        table = read_typed_file(only.path)
     return Read(layer=only, table=table, openings=len(openings), told=told)
 
 

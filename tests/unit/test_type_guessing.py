@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pyarrow.parquet as pq
 import pytest
 
 from synctables.importer import read
 from synctables.importer.infer import infer
 from synctables.importer.model import ColumnType, ReadOptions
 from tests.support import format_files
+from tests.support.arrow_files import read_typed_file
 from tests.support.reading import LIMITS, read_bytes
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def _typed(
         layers, read.open_batches, options, into=folder, limits=LIMITS, on_rows=lambda _: None
     )
     (layer,) = typed.layers
-    return {column.name: column.type for column in layer.columns}, pq.read_table(layer.path)
+    return {column.name: column.type for column in layer.columns}, read_typed_file(layer.path)
 
 
 @pytest.mark.parametrize("make", ROWS_ONLY)

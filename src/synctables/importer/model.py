@@ -209,7 +209,7 @@ class Layers:
 
 @dataclass(frozen=True, kw_only=True)
 class TypedLayer:
-    """A layer re-written as one Parquet file of final names and types.
+    """A layer re-written as one Arrow file (IPC) of final names and types.
 
     The file's columns are, in this order: ``the_geom`` and ``the_geom_webmercator`` (binary,
     little-endian EWKB with SRID 4326 and 3857, or NULL), then ``columns`` under their names:

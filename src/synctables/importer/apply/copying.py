@@ -1,4 +1,4 @@
-"""From the typed Parquet file into PostgreSQL: binary COPY, encoded batch by batch."""
+"""From the typed file into PostgreSQL: binary COPY, encoded batch by batch."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from psycopg import sql
 from synctables.errors import LoadError
 from synctables.importer.apply.model import Connection
 from synctables.importer.apply.numerics import numeric_array
+from synctables.importer.apply.typed_rows import typed_batches, typed_schema
 from synctables.importer.model import (
     GEOMETRY_COLUMN,
     HASH_COLUMNS,
@@ -96,32 +97,36 @@ def encoded_batches(
     beside: Path | None = None,
 ) -> Iterator[_Encoded]:
     """The COPY stream in pieces, each with the number of rows up to its end."""
-    with pq.ParquetFile(layer.path) as file:
-        sent = _physical_columns(layer)
-        if file.schema_arrow.names != [*sent, *HASH_COLUMNS]:
-            raise LoadError("The typed file does not have the columns that its description names.")
-        fields = pa.schema([file.schema_arrow.field(name) for name in sent])
-        numbered = pa.schema([pa.field(number_column, pa.int64()), *_sent_schema(fields)])
-        further = _Beside(beside) if beside else None
-        for field in further.schema if further else ():
-            numbered = numbered.append(field)
-        encoder = ArrowToPostgresBinaryEncoder.new_with_encoders(
-            numbered, encoders(layer, numbered)
-        )
-        row_count = 0
-        pending = encoder.write_header()
-        for batch in file.iter_batches(batch_size=BATCH_ROWS, columns=sent):
-            start, row_count = row_count, row_count + batch.num_rows
-            positions = np.arange(start + 1, row_count + 1, dtype=np.int64)
-            columns = [
-                pa.array(positions if numbers is None else numbers[start:row_count]),
-                *as_sent(batch).columns,
-                *(further.take(batch.num_rows) if further else ()),
-            ]
-            with_numbers = pa.RecordBatch.from_arrays(columns, schema=numbered)
-            yield pending + encoder.write_batch(with_numbers), row_count
-            pending = b""
-        yield pending + encoder.finish(), row_count
+    sent, schema = _physical_columns(layer), typed_schema(layer)
+    if schema.names != [*sent, *HASH_COLUMNS]:
+        raise LoadError("The typed file does not have the columns that its description names.")
+    fields = pa.schema([schema.field(name) for name in sent])
+    numbered = pa.schema([pa.field(number_column, pa.int64()), *_sent_schema(fields)])
+    further = _Beside(beside) if beside else None
+    for field in further.schema if further else ():
+        numbered = numbered.append(field)
+    encoder = ArrowToPostgresBinaryEncoder.new_with_encoders(numbered, encoders(layer, numbered))
+    row_count = 0
+    pending = encoder.write_header()
+    for batch in _parts(typed_batches(layer, sent)):
+        start, row_count = row_count, row_count + batch.num_rows
+        positions = np.arange(start + 1, row_count + 1, dtype=np.int64)
+        columns = [
+            pa.array(positions if numbers is None else numbers[start:row_count]),
+            *as_sent(batch).columns,
+            *(further.take(batch.num_rows) if further else ()),
+        ]
+        with_numbers = pa.RecordBatch.from_arrays(columns, schema=numbered)
+        yield pending + encoder.write_batch(with_numbers), row_count
+        pending = b""
+    yield pending + encoder.finish(), row_count
+
+
+def _parts(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """The same rows in smaller pieces, so that the server has work while the next is encoded."""
+    for batch in batches:
+        for start in range(0, len(batch), BATCH_ROWS):
+            yield batch.slice(start, BATCH_ROWS)
 
 
 class _Beside:

@@ -12,7 +12,7 @@ from synctables.importer.apply.edits import clear_edits
 from synctables.importer.apply.model import Applied, Connection, Way
 from synctables.importer.apply.pairing import Pairs
 from synctables.importer.apply.remember import remember_all, remember_changes, remember_state
-from synctables.importer.apply.row_sets import Numbers
+from synctables.importer.apply.row_layouts import Numbers
 from synctables.importer.apply.signatures import is_journal_full
 from synctables.importer.apply.staging import find_changes, stage
 from synctables.importer.apply.statements import DeltaPlan, Written, write_delta, write_replacing
@@ -33,7 +33,7 @@ async def delta(
     before = await read_counts(connection, judged.seen.live.relation_oid)
     write = write_replacing if replaces_rows else write_delta
     written = await write(
-        connection, judged.seen.live, work.columns, plan, census=judged.seen.census
+        connection, judged.seen.live, work.columns, plan, census=judged.found.census
     )
     await verify(connection, work, judged, due=before.after(written, replaces_rows=replaces_rows))
     live = replace(judged.seen.live, row_count=work.layer.row_count)

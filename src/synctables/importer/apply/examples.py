@@ -10,7 +10,7 @@ from psycopg import sql
 
 from synctables.importer.apply.find import Seen
 from synctables.importer.apply.model import Connection
-from synctables.importer.apply.row_sets import Numbers
+from synctables.importer.apply.row_layouts import Numbers
 from synctables.importer.apply.samples import read_rows
 from synctables.importer.apply.staging import STAGED_ROWS, all_names, stage
 from synctables.importer.apply.statements import DeltaPlan

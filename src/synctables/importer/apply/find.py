@@ -16,7 +16,8 @@ from synctables.importer.apply.full_compare import load_in_full
 from synctables.importer.apply.hand_edits import explains, find_hand_edits
 from synctables.importer.apply.model import Connection
 from synctables.importer.apply.pairing import Pairs
-from synctables.importer.apply.row_sets import Numbers, RowSets
+from synctables.importer.apply.row_layouts import Numbers
+from synctables.importer.apply.row_sets import Difference, RowSets
 from synctables.importer.apply.signatures import read_base, read_journal
 from synctables.importer.apply.state import StoredShape, TableState, read_state, read_stored_shape
 from synctables.importer.apply.statements import EditedMeanwhileError
@@ -35,7 +36,6 @@ class Seen:
     live: Table
     shape: StoredShape
     state: TableState | None
-    census: Census
     types: dict[str, str]
     """The type of each column, as PostgreSQL prints it."""
     view: sql.Identifier | None = None
@@ -77,6 +77,9 @@ class Found:
     """Positions of rows that the table does not have, ascending."""
     healed: Pairs
     returning: Pairs
+    census: Census
+    """The table's, before anything else was read of its rows: what is edited later than it is not
+    known to the next run, which therefore finds it."""
     is_by_signatures: bool
     hand_edit_count: int = 0
 
@@ -84,15 +87,15 @@ class Found:
 async def look(
     connection: Connection, live: Table, *, types: dict[str, str], for_update: bool = True
 ) -> Seen:
-    """See what the table is like. The census comes first: what is edited later than it is not
-    known to the next run, which therefore finds it. Raises `CannotChangeTableError` where rows
-    cannot be told apart."""
+    """See what the table is like.
+
+    Raises `CannotChangeTableError` where rows cannot be told apart.
+    """
     table = qualified(live.schema_name, live.name)
     await check_system_columns(connection, table, live.relation_oid, types)
     state = await read_state(connection, live.id, for_update=for_update)
-    census = await read_census(connection, table)
     shape = await read_stored_shape(connection, live.relation_oid)
-    return Seen(live=live, shape=shape, state=state, census=census, types=types)
+    return Seen(live=live, shape=shape, state=state, types=types)
 
 
 async def find(
@@ -109,7 +112,7 @@ async def find(
 
     ``contract``: the columns that earlier versions gave the table. ``in_full``: do not use the kept
     signatures. Returns None where they were used and a full compare is to be preferred: columns
-    came or went, and with them most hashes changed.
+    came or went, and with them most hashes changed, or the census cannot say what was edited.
     """
     state = seen.state
     if in_full or state is None or not _can_use_signatures(seen, state, layer):
@@ -117,12 +120,14 @@ async def find(
             connection, seen, layer, rows, contract=contract, on_rows=on_rows
         )
     await _load_signatures(connection, rows, seen, layer)
-    difference = await asyncio.to_thread(rows.compare)
+    census, difference = await _compare_beside_census(connection, seen, rows)
     file_columns = {column.name for column in layer.columns}
     most = LARGE_SHARE * max(state.row_count, layer.row_count)
     if file_columns != set(state.file_columns) and len(difference.coming) > most:
         return None
-    edits = await find_hand_edits(connection, seen.table, rows, now=seen.census, kept=state.census)
+    if not explains(census, state.census):
+        return None
+    edits = await find_hand_edits(connection, seen.table, rows, now=census, kept=state.census)
     if edits is None:
         raise EditedMeanwhileError("The table was edited while it was compared.")
     is_missing = np.isin(difference.gone, edits.missing)
@@ -133,6 +138,7 @@ async def find(
         coming=difference.coming,
         healed=Pairs.of(*await asyncio.to_thread(rows.twins, edits.edited)),
         returning=Pairs.of(*await asyncio.to_thread(rows.twins, edits.missing)),
+        census=census,
         is_by_signatures=True,
         hand_edit_count=edits.count,
     )
@@ -142,7 +148,6 @@ def _can_use_signatures(seen: Seen, state: TableState, layer: TypedLayer) -> boo
     return (
         state.signature_tag == layer.signature_tag
         and state.still_describes(seen.live.relation_oid, seen.shape)
-        and explains(seen.census, state.census)
         and not seen.retyped(layer.columns)
     )
 
@@ -156,6 +161,23 @@ async def _load_signatures(
     if len(latest) or len(gone):
         await asyncio.to_thread(rows.override_kept, latest, gone=gone)
     await asyncio.to_thread(_add_new, rows, layer)
+
+
+async def _compare_beside_census(
+    connection: Connection, seen: Seen, rows: RowSets
+) -> tuple[Census, Difference]:
+    """The server counts while we compare; neither needs the other."""
+    comparing = asyncio.create_task(asyncio.to_thread(rows.compare))
+    try:
+        census = await _read_census(connection, seen)
+    finally:
+        await asyncio.wait([comparing])  # a thread cannot be called off
+    return census, comparing.result()
+
+
+async def _read_census(connection: Connection, seen: Seen) -> Census:
+    """Of the table itself, even where it is read through a view."""
+    return await read_census(connection, qualified(seen.live.schema_name, seen.live.name))
 
 
 def _add_new(rows: RowSets, layer: TypedLayer) -> None:
@@ -177,6 +199,7 @@ async def _find_in_full(
     Where they do not have the same columns, a row that is equal in the others may differ all the
     same, and which rows do is found out cell by cell.
     """
+    census = await _read_census(connection, seen)
     before = seen.columns_before(contract)
     common = tuple(column for column in layer.columns if column.name in before)
     await load_in_full(
@@ -202,5 +225,6 @@ async def _find_in_full(
         coming=difference.coming,
         healed=healed,
         returning=Pairs(ids=nothing, positions=nothing),
+        census=census,
         is_by_signatures=False,
     )

@@ -13,7 +13,8 @@ from psycopg import sql
 from synctables.importer.apply.columns import column_definitions
 from synctables.importer.apply.copying import OnRows, copy_rows
 from synctables.importer.apply.model import Connection
-from synctables.importer.apply.row_sets import KEPT, NEW, PLACE_STEP, RowSets
+from synctables.importer.apply.row_layouts import KEPT, NEW, PLACE_STEP
+from synctables.importer.apply.row_sets import RowSets
 from synctables.importer.apply.transfer import fetch_packed
 from synctables.importer.apply.typed_rows import POSITION
 from synctables.importer.model import (

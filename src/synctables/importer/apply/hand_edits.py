@@ -11,7 +11,8 @@ from synctables.catalog.tables import Table
 from synctables.importer.apply.census import Census, read_census
 from synctables.importer.apply.columns import be_patient, qualified
 from synctables.importer.apply.model import Connection
-from synctables.importer.apply.row_sets import Numbers, RowSets
+from synctables.importer.apply.row_layouts import Numbers
+from synctables.importer.apply.row_sets import RowSets
 from synctables.importer.apply.state import read_state, read_stored_shape
 from synctables.importer.apply.transfer import fetch_packed
 from synctables.importer.model import ID_COLUMN

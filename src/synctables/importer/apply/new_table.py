@@ -15,7 +15,7 @@ from synctables.importer.apply.edits import clear_edits
 from synctables.importer.apply.model import Applied, Connection, Pairing, Way
 from synctables.importer.apply.remember import remember_all, remember_state
 from synctables.importer.apply.rewrite import rewrite
-from synctables.importer.apply.row_sets import Numbers
+from synctables.importer.apply.row_layouts import Numbers
 from synctables.importer.apply.work import Judged, Work
 from synctables.importer.model import RowCounts
 
@@ -52,7 +52,7 @@ async def number_rows(connection: Connection, work: Work, judged: Judged) -> New
     return NewTable(
         live=judged.seen.live,
         ids=ids,
-        census=judged.seen.census,
+        census=judged.found.census,
         rows=count_rows(work, judged),
         key_column=pairs.key or (state.key_column if state else None),
         unique_columns=judged.unique_columns,

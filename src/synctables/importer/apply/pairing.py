@@ -14,7 +14,8 @@ from psycopg import sql
 
 from synctables.importer.apply.columns import column_definitions
 from synctables.importer.apply.model import Connection
-from synctables.importer.apply.row_sets import Numbers, RowSets
+from synctables.importer.apply.row_layouts import Numbers
+from synctables.importer.apply.row_sets import RowSets
 from synctables.importer.apply.staging import find_changes, send_rows, stage
 from synctables.importer.apply.transfer import fetch_packed, send_table
 from synctables.importer.apply.typed_rows import POSITION
@@ -122,6 +123,7 @@ async def _stage_keys(
         connection, versions.layer, coming, [column.name for column in key_columns],
         _COMING_KEYS, lambda _: None,
     )  # fmt: skip
+    await connection.execute(sql.SQL("ANALYZE {}").format(_COMING_KEYS))
 
 
 async def _pair_by_key(versions: Versions, key: tuple[str, ...]) -> Pairs:

@@ -28,9 +28,9 @@ from synctables.importer.apply.columns import (
     prepare_session,
 )
 from synctables.importer.apply.delta import delta
-from synctables.importer.apply.find import LARGE_SHARE, Seen, find, look
+from synctables.importer.apply.find import LARGE_SHARE, Found, Seen, find, look
 from synctables.importer.apply.hindered import HinderedError
-from synctables.importer.apply.keys import unique_columns
+from synctables.importer.apply.keys import still_unique_columns, unique_columns
 from synctables.importer.apply.live_columns import read_live_columns
 from synctables.importer.apply.model import Applied, Connection
 from synctables.importer.apply.new_table import number_rows, put_in_place
@@ -120,7 +120,7 @@ async def compare(
         )  # fmt: skip
         if found is None:
             raise InFullError
-        unique = await _unique_columns(work, seen, has_new_rows=bool(len(found.coming)))
+        unique = await _unique_columns(work, seen, found)
         pairs = await pair(
             Versions(connection=connection, table=seen.table, layer=work.layer,
                      columns=work.columns, retyped=retyped),
@@ -182,11 +182,16 @@ def _found_keys(work: Work, seen: Seen, unique: tuple[str, ...]) -> tuple[str, .
     return (seen.state.key_column,) if seen.state.key_column in both else both
 
 
-async def _unique_columns(work: Work, seen: Seen, *, has_new_rows: bool) -> tuple[str, ...]:
+async def _unique_columns(work: Work, seen: Seen, found: Found) -> tuple[str, ...]:
     """Columns that tell all rows of the new version apart. What once did not is not asked again."""
     known = seen.state.unique_columns if seen.state else None
-    if known is not None and not has_new_rows:
+    if known is not None and not len(found.coming):
         return known
+    if known is not None and found.is_by_signatures:
+        return await asyncio.to_thread(
+            still_unique_columns,
+            work.layer, among=known, coming=found.coming, scratch=work.scratch,
+        )  # fmt: skip
     return await asyncio.to_thread(unique_columns, work.layer, among=known, scratch=work.scratch)
 
 

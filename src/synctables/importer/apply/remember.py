@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from synctables.catalog.tables import Table
 from synctables.importer.apply.census import Census
 from synctables.importer.apply.model import Connection
-from synctables.importer.apply.row_sets import Numbers
+from synctables.importer.apply.row_layouts import Numbers
 from synctables.importer.apply.signatures import ENTRY, SIGNATURE, append, gone_entries, write_base
 from synctables.importer.apply.state import StoredShape, TableState, read_stored_shape, write_state
 from synctables.importer.apply.typed_rows import hashed_rows, hashes_at

@@ -1,14 +1,16 @@
-"""Two versions of a table as multisets of row hashes, and how they differ; DuckDB does the work.
+"""Two versions of a table as multisets of row hashes, and how they differ.
 
 Rows count as often as they occur, and no key is needed. Nothing here knows a database: hashes come
-from the kept signatures or, where those cannot be used, from both versions hashed in SQL. DuckDB
-spills into the scratch folder what does not fit into its memory, so the number of rows has no limit
-but the disk's.
+from the kept signatures or, where those cannot be used, from both versions hashed in SQL. Rows that
+did not move are taken out first (`unmoved`); DuckDB compares what is left, and has tables of all
+rows only once it is asked what needs them. All rows lie in the scratch folder, and DuckDB spills
+there what does not fit into its memory, so the number of rows has no limit but the disk's.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -18,41 +20,20 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from synctables.importer import engine
-
-Numbers = NDArray[np.int64]
-
-KEPT = np.dtype([("low", "<u8"), ("high", "<u8"), ("id", "<i8"), ("place", "<i8")])
-"""A row of the version in the table: the halves of its hash, its ``cartodb_id``, and its place:
-places grow with the order of the file, and there is room between them."""
-NEW = np.dtype([("low", "<u8"), ("high", "<u8"), ("position", "<i8")])
-"""A row of the new version; positions count from 1 in file order."""
-PLACE_STEP = 1 << 20
-"""Between the places of neighbours in the file that the base was made of."""
+from synctables.importer.apply.row_layouts import KEPT, NEW, PLACE_STEP, Later, Numbers, Spool
+from synctables.importer.apply.unmoved import Anchors, take_out_unmoved
 
 _TABLES = """
-CREATE TABLE kept (low UBIGINT, high UBIGINT, id BIGINT, place BIGINT);
-CREATE TABLE new (low UBIGINT, high UBIGINT, position BIGINT);
+CREATE TABLE {kept} (low UBIGINT, high UBIGINT, id BIGINT, place BIGINT);
+CREATE TABLE {new} (low UBIGINT, high UBIGINT, position BIGINT);
 """
 
-# How often a hash is there more in the new version; less often, where it is negative. Rows that
-# stand at one place in both and are equal change no balance: in a file whose rows change where they
-# stand, that is nearly all of them, and they are taken out without a look at any other row.
+# How often a hash is there more in the new version; less often, where it is negative.
 _FIND_DIFFERING = """
 CREATE TABLE differing AS
-WITH unequal AS (
-    SELECT kept.low AS kept_low, kept.high AS kept_high, new.low AS new_low, new.high AS new_high
-    FROM kept POSITIONAL JOIN new
-    WHERE kept.low IS DISTINCT FROM new.low OR kept.high IS DISTINCT FROM new.high)
 SELECT low, high, sum(n)::BIGINT AS balance
-FROM (SELECT kept_low AS low, kept_high AS high, -1 AS n FROM unequal WHERE kept_low IS NOT NULL
-      UNION ALL
-      SELECT new_low, new_high, 1 AS n FROM unequal WHERE new_low IS NOT NULL)
+FROM (SELECT low, high, -1 AS n FROM kept_left UNION ALL SELECT low, high, 1 AS n FROM new_left)
 GROUP BY low, high HAVING sum(n) <> 0
-"""
-
-_OVERRIDE = """
-UPDATE kept SET low = asked.low, high = asked.high, place = asked.place
-FROM asked WHERE kept.id = asked.id
 """
 
 _FIND_GONE = """
@@ -60,7 +41,7 @@ CREATE TABLE gone AS
 SELECT id, place
 FROM (SELECT id, place, balance,
              row_number() OVER (PARTITION BY low, high ORDER BY place DESC, id DESC) AS copy
-      FROM kept JOIN differing USING (low, high) WHERE balance < 0)
+      FROM kept_left JOIN differing USING (low, high) WHERE balance < 0)
 WHERE copy <= -balance
 """
 
@@ -69,7 +50,7 @@ CREATE TABLE coming AS
 SELECT position
 FROM (SELECT position, balance,
              row_number() OVER (PARTITION BY low, high ORDER BY position DESC) AS copy
-      FROM new JOIN differing USING (low, high) WHERE balance > 0)
+      FROM new_left JOIN differing USING (low, high) WHERE balance > 0)
 WHERE copy <= balance
 """
 
@@ -96,10 +77,11 @@ JOIN (SELECT *, row_number() OVER (PARTITION BY low, high ORDER BY place, id) AS
       FROM staying SEMI JOIN repeated USING (low, high)) USING (low, high, copy)
 """
 
+# Before the first row there is none; else it is one that moved, or a copy of another.
 _FIND_ANCHORS = """
 SELECT asked.position, coalesce(min(kept.place), -{step}) AS place
-FROM asked LEFT JOIN new USING (position)
-LEFT JOIN (FROM kept ANTI JOIN gone USING (id)) AS kept USING (low, high)
+FROM asked LEFT JOIN new_left AS new USING (position)
+LEFT JOIN (FROM kept_left ANTI JOIN gone USING (id)) AS kept USING (low, high)
 GROUP BY asked.position ORDER BY asked.position
 """
 
@@ -140,26 +122,35 @@ class RowSets:
 
     def __init__(self, scratch: Path) -> None:
         self._connection = engine.connect(scratch)
-        self._connection.execute(_TABLES)
+        self._connection.execute(_TABLES.format(kept="kept_left", new="new_left"))
+        self._kept, self._new = Spool(scratch, KEPT), Spool(scratch, NEW)
+        self._later = Later.nothing()
+        self._anchors_found = Anchors()
+        self._has_tables = False
 
     def add_kept(self, rows: NDArray[Any]) -> None:
         """Add rows of the table, laid out as `KEPT`."""
-        self._insert("kept", rows)
+        self._kept.add(rows)
 
     def add_new(self, rows: NDArray[Any]) -> None:
         """Add rows of the new version, laid out as `NEW`."""
-        self._insert("new", rows)
+        self._new.add(rows)
 
     def override_kept(self, rows: NDArray[Any], *, gone: Numbers) -> None:
-        """Take these rows for what was added before under their ids, and drop the ids ``gone``."""
-        columns = _columns(rows)
-        # In place, so that rows go on standing where they stood.
-        self._ask(_OVERRIDE, asked=columns)
-        self._ask("INSERT INTO kept FROM asked ANTI JOIN kept USING (id)", asked=columns)
-        self._ask("DELETE FROM kept WHERE id IN (SELECT id FROM asked)", asked={"id": gone})
+        """Take these rows for what is added under their ids, and leave out the ids ``gone``.
+
+        Once, before anything is asked.
+        """
+        self._later = Later(rows, gone)
 
     def compare(self) -> Difference:
         """Find what differs. Once, when all rows are there."""
+        self._anchors_found = take_out_unmoved(
+            self._later.applied_to(self._kept.blocks()),
+            self._new.blocks(),
+            leave_kept=partial(self._insert, "kept_left"),
+            leave_new=partial(self._insert, "new_left"),
+        )
         for statement in (_FIND_DIFFERING, _FIND_GONE, _FIND_COMING):
             self._connection.execute(statement)
         return Difference(
@@ -169,21 +160,27 @@ class RowSets:
 
     def kept_ids(self, ids: Numbers) -> Numbers:
         """Those of the ids that rows of the table's version have."""
+        self._need_tables()
         return self._ask("SELECT id FROM asked SEMI JOIN kept USING (id)", asked={"id": ids})["id"]
 
     def missing_ids(self, present: Numbers) -> Numbers:
         """Ids of the table's version that are not among these."""
+        self._need_tables()
         return self._ask("SELECT id FROM kept ANTI JOIN asked USING (id)", asked={"id": present})[
             "id"
         ]
 
     def twins(self, ids: Numbers) -> tuple[Numbers, Numbers]:
         """Those of the ids whose row the new version still has, and the position of such a row."""
+        if not len(ids):
+            return ids, ids
+        self._need_tables()
         found = self._ask(_FIND_TWINS, asked={"id": ids})
         return found["id"], found["position"]
 
     def matched_ids(self, row_count: int) -> Numbers:
         """The id of each row of the new version, in file order; 0 where it is coming."""
+        self._need_tables()
         found = self._ask(_MATCH)
         ids = np.zeros(row_count, np.int64)
         ids[found["position"] - 1] = found["id"]
@@ -194,6 +191,7 @@ class RowSets:
 
         Returns ids and positions. ``gone`` and ``coming`` are parts of the difference.
         """
+        self._need_tables()
         found = self._ask(
             _PAIR_IN_GAPS,
             asked={"position": coming, "anchor": self._anchors(coming)},
@@ -205,8 +203,14 @@ class RowSets:
         """A place for each of the rows that come: behind the unchanged row before it."""
         anchors = self._anchors(positions)
         starts = np.unique(anchors)
-        found = self._ask(_FIND_ANCHORS.format(step=PLACE_STEP), asked={"position": starts})
-        return found["place"][np.searchsorted(starts, anchors)] + (positions - anchors)
+        known, places_known = self._anchors_found.sorted()
+        is_known = np.isin(starts, known)
+        places = np.empty(len(starts), np.int64)
+        places[is_known] = places_known[np.searchsorted(known, starts[is_known])]
+        places[~is_known] = self._ask(
+            _FIND_ANCHORS.format(step=PLACE_STEP), asked={"position": starts[~is_known]}
+        )["place"]
+        return places[np.searchsorted(starts, anchors)] + (positions - anchors)
 
     def _anchors(self, positions: Numbers) -> Numbers:
         """The position of the unchanged row before each of the rows that come; 0: there is none."""
@@ -215,6 +219,17 @@ class RowSets:
         starts = coming[is_start][np.cumsum(is_start) - 1]
         anchors: Numbers = starts[np.searchsorted(coming, positions)] - 1
         return anchors
+
+    def _need_tables(self) -> None:
+        """Tables of all rows, for what cannot be told by those that differ."""
+        if self._has_tables:
+            return
+        self._connection.execute(_TABLES.format(kept="kept", new="new"))
+        for block in self._later.applied_to(self._kept.blocks()):
+            self._insert("kept", block)
+        for block in self._new.blocks():
+            self._insert("new", block)
+        self._has_tables = True
 
     def _insert(self, table: str, rows: NDArray[Any]) -> None:
         self._ask(f"INSERT INTO {table} FROM asked", asked=_columns(rows))
@@ -240,6 +255,8 @@ class RowSets:
         trace: TracebackType | None,
     ) -> None:
         self._connection.close()
+        self._kept.close()
+        self._new.close()
 
 
 def _columns(rows: NDArray[Any]) -> dict[str, NDArray[Any]]:

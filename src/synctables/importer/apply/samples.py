@@ -12,7 +12,7 @@ from typing import Any
 from psycopg import sql
 
 from synctables.importer.apply.model import Connection
-from synctables.importer.apply.row_sets import Numbers
+from synctables.importer.apply.row_layouts import Numbers
 from synctables.importer.model import GEOMETRY_COLUMN
 
 ROW_BYTES = 20_000

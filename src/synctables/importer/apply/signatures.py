@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synctables.importer.apply.model import Connection
-from synctables.importer.apply.row_sets import KEPT, PLACE_STEP, Numbers
+from synctables.importer.apply.row_layouts import KEPT, PLACE_STEP, Numbers
 
 SIGNATURE = np.dtype([("low", "<u8"), ("high", "<u8"), ("id", "<i8")])
 """An entry of the base; its place follows from where it stands."""
@@ -25,6 +25,8 @@ ENTRY = np.dtype([*SIGNATURE.descr, ("place", "<i8")])
 GONE = -(1 << 62)
 
 CHUNK_ROWS = 65_536
+_CHUNKS_AT_ONCE = 8
+"""Read in one round trip: 12 MB."""
 LARGEST_JOURNAL = 0.2
 """Entries of the journal, as a share of the base's rows."""
 _SMALL_JOURNAL_ROWS = 1_000
@@ -89,7 +91,7 @@ async def is_journal_full(connection: Connection, table_id: UUID, *, more_rows: 
 async def read_base(connection: Connection, table_id: UUID) -> AsyncIterator[NDArray[Any]]:
     """The base chunk by chunk, laid out as `KEPT`."""
     async with connection.cursor(binary=True, name="base") as cursor:
-        cursor.itersize = 1
+        cursor.itersize = _CHUNKS_AT_ONCE
         await cursor.execute(
             "SELECT content FROM signature_chunks WHERE table_id = %s ORDER BY number", [table_id]
         )

@@ -17,7 +17,7 @@ from psycopg import sql
 from synctables.importer.apply.columns import column_definitions
 from synctables.importer.apply.copying import OnRows, as_sent, encoders
 from synctables.importer.apply.model import Connection
-from synctables.importer.apply.row_sets import Numbers
+from synctables.importer.apply.row_layouts import Numbers
 from synctables.importer.apply.transfer import send_table
 from synctables.importer.apply.typed_rows import POSITION, chosen_rows
 from synctables.importer.model import (
@@ -75,6 +75,10 @@ async def stage(
         )
     )
     await send_rows(connection, layer, positions, all_names(layer.columns), STAGED_ROWS, on_rows)
+    # They are only found by their position; statistics of shapes would take as long as the COPY.
+    await connection.execute(
+        sql.SQL("ANALYZE {} ({})").format(STAGED_ROWS, sql.Identifier(POSITION))
+    )
 
 
 async def send_rows(
@@ -85,7 +89,7 @@ async def send_rows(
     into: sql.Composable,
     on_rows: OnRows,
 ) -> None:
-    """COPY these columns of these rows, their position first, and count them for the planner."""
+    """COPY these columns of these rows, their position first."""
     if not len(positions):
         return
     statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary)").format(
@@ -97,7 +101,6 @@ async def send_rows(
             content, sent = piece
             await copy.write(content)
             on_rows(sent)
-    await connection.execute(sql.SQL("ANALYZE {}").format(into))
 
 
 def _encoded(
@@ -106,16 +109,15 @@ def _encoded(
     encoder: ArrowToPostgresBinaryEncoder | None = None
     count = 0
     for rows in chosen_rows(layer, positions, names):
-        batches = [as_sent(batch) for batch in rows.to_batches()]
+        batch = as_sent(rows)
         header = b""
         if encoder is None:
-            schema = batches[0].schema
             encoder = ArrowToPostgresBinaryEncoder.new_with_encoders(
-                schema, encoders(layer, schema)
+                batch.schema, encoders(layer, batch.schema)
             )
             header = encoder.write_header()
         count += len(rows)
-        yield header + b"".join([encoder.write_batch(batch) for batch in batches]), count
+        yield header + encoder.write_batch(batch), count
     if encoder is not None:
         yield encoder.finish(), count
 

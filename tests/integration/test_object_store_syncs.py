@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from synctables.settings import Settings, load_settings
+from synctables.syncs.model import Run
 from tests.support.api_server import ApiAccount, serve_api
 from tests.support.object_stores import Bucket
 from tests.support.workers import Desk
@@ -42,9 +43,10 @@ async def test_an_object_becomes_a_table_that_stays_equal_to_it(
             ("Jena", 110000)
         ]
 
-        await _sync_now(account, path, desk)
+        run = await _sync_now(account, path, desk)
+        assert (run.error_code, run.report) == (None, {})
         assert s3.seen("GET")[-1].headers["if-none-match"].strip('"') == shown["etag"]
-        assert (await _call(account, "GET", path))["ran_at"] == shown["ran_at"]
+        assert (await _call(account, "GET", path))["updated_at"] == shown["updated_at"]
 
         s3.put(KEY, b"name,inhabitants\nJena,111000\nWeimar,65000\n")
         await _sync_now(account, path, desk)
@@ -97,10 +99,10 @@ async def _call(account: ApiAccount, method: str, path: str, **options: Any) -> 
     return told
 
 
-async def _sync_now(account: ApiAccount, path: str, desk: Desk) -> None:
+async def _sync_now(account: ApiAccount, path: str, desk: Desk) -> Run:
     """Ask for a run and wait for its end."""
     before = await desk.rows("SELECT id FROM synctables.runs")
     told = await _call(account, "PUT", f"{path}/sync_now")
     assert told["enqueued"], told
     ((run_id,),) = set(await desk.rows("SELECT id FROM synctables.runs")) - set(before)
-    await desk.wait_for(run_id)
+    return await desk.wait_for(run_id)

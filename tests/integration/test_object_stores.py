@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import base64
+import contextlib
 import gzip
 import hashlib
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from aiohttp import web
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from synctables.datasources.base import Fetched, Item, NotModified, SourceVersion
 from synctables.datasources.object_stores import ObjectStoreDatasource
-from synctables.errors import EmptyFileError, PartialFileError
+from synctables.errors import EmptyFileError, PartialFileError, RunError
 from tests.support.object_stores import Bucket
 
 BODY = b"name,lat,lon\n" + b"Jena,50.9,11.6\n" * 200_000
@@ -189,3 +196,35 @@ async def test_a_moment_of_trouble_is_waited_out(s3: Bucket, tmp_path: Path, sta
     fetched = await patient.fetch(address, known=None, into=tmp_path, on_bytes=lambda *_: None)
     assert isinstance(fetched, Fetched)
     assert len(s3.seen("GET")) == 3
+
+
+async def test_google_is_asked_with_a_token_that_the_service_account_signs_itself(
+    gcs: Bucket, tmp_path: Path
+) -> None:
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption()).decode()
+    account = {"private_key": pem, "private_key_id": "1", "client_email": "reader@example.org"}
+    key_file = tmp_path / "reader.json"
+    key_file.write_text(json.dumps(account))
+    outcome = await gcs.fetch(gcs.put(KEY, BODY), tmp_path, gcs_service_account_file=key_file)
+    assert isinstance(outcome, Fetched)
+    (asked,) = gcs.seen()
+    token = asked.headers["authorization"].removeprefix("Bearer ")
+    signed, _, signature = token.rpartition(".")
+    key.public_key().verify(_unpack(signature), signed.encode(), PKCS1v15(), SHA256())
+    assert json.loads(_unpack(signed.partition(".")[2]))["iss"] == "reader@example.org"
+    # Else Google would decompress what is stored compressed.
+    assert asked.headers["accept-encoding"] == "gzip"
+
+
+async def test_without_a_key_nothing_is_signed(store: Bucket) -> None:
+    changes = {"s3_access_key_id": None, "s3_secret_access_key": None, "azure_account_key": None}
+    with contextlib.suppress(RunError):  # Azurite refuses, rightly
+        await store.datasource(**changes).probe(store.address(KEY), known=None)
+    assert store.seen()
+    assert ["authorization" in one.headers for one in store.seen()].count(True) == 0
+    assert ["sig=" in one.query for one in store.seen()].count(True) == 0
+
+
+def _unpack(text: str) -> bytes:
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))

@@ -2,7 +2,7 @@
 
 ``store``   each of the three in turn: a bucket of the test's own, and the settings that read it
 ``s3``      the first of them, for what does not depend on the store
-``azure``   the last of them, for what only it has
+``gcs``, ``azure``  the others, for what only they have
 """
 
 from __future__ import annotations
@@ -205,6 +205,12 @@ def store(request: pytest.FixtureRequest, cloud_authority: CloudAuthority) -> It
 @pytest.fixture
 def s3(request: pytest.FixtureRequest, cloud_authority: CloudAuthority) -> Iterator[Bucket]:
     with open_bucket(request, "s3", cloud_authority) as bucket:
+        yield bucket
+
+
+@pytest.fixture
+def gcs(request: pytest.FixtureRequest, cloud_authority: CloudAuthority) -> Iterator[Bucket]:
+    with open_bucket(request, "gs", cloud_authority) as bucket:
         yield bucket
 
 

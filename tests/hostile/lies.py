@@ -53,6 +53,13 @@ def _gpkg(statements: str) -> bytes:
         return path.read_bytes()
 
 
+def _flatgeobuf_text(size: bytes) -> bytes:
+    """The length of the first row's first text is another."""
+    content = format_files.flatgeobuf()["cities.fgb"]
+    at = content.index(b"Oslo") - 4
+    return content[:at] + size + content[at + 4 :]
+
+
 def _pbf_bomb() -> bytes:
     """A data blob of zeros, with its size told as it is (the specification allows 32 MiB)."""
     packed = b"\x78\x9c" + bombs.deflated_zeros(4 * GIB) + bytes(4)
@@ -86,6 +93,12 @@ LIES = {
     "FlatGeobuf with a header of 4 GB": trap("a.fgb", lambda: _flatgeobuf(8, _HUGE), LOAD),
     "FlatGeobuf with a header of 2 GB": trap(
         "a.fgb", lambda: _flatgeobuf(8, struct.pack("<I", 0x7FFF_FFFF)), LOAD
+    ),
+    "FlatGeobuf with a text of 2 GB": trap(
+        "a.fgb", lambda: _flatgeobuf_text(struct.pack("<I", 0x7FFF_FFFF)), LOAD
+    ),
+    "FlatGeobuf with a text of nearly 4 GB": trap(
+        "a.fgb", lambda: _flatgeobuf_text(_HUGE), LOAD
     ),
     "FlatGeobuf cut off behind its header": trap(
         "a.fgb", lambda: format_files.flatgeobuf()["cities.fgb"][:300], LOAD

@@ -247,6 +247,10 @@ def _stream(
         with opened:
             text = ExactFeatures(Path(str(layer.details["path"])))
             for batch in reader:
+                if layer.format == "flatgeobuf":
+                    # GDAL makes its arrays of lengths in the file that it did not look at. (Its
+                    # other way, OGR_FLATGEOBUF_STREAM_BASE_IMPL, leaves broken rows out silently.)
+                    batch.validate(full=True)
                 text.advance(batch.num_rows)
                 arrays = [
                     text.values(field.name)

@@ -133,17 +133,17 @@ async def test_a_server_that_ignores_the_condition_is_known_by_its_strong_etag(
 @pytest.mark.parametrize(
     ("page", "code", "pause"),
     [
-        pytest.param({"status": 500}, 1100, timedelta(minutes=1), id="it fails"),
-        pytest.param({"status": 404}, 1017, timedelta(hours=1), id="the file is gone"),
+        pytest.param({"status": 500}, 1001, timedelta(minutes=1), id="it fails"),
+        pytest.param({"status": 404}, 1100, timedelta(hours=1), id="the file is gone"),
         pytest.param(
             {"status": 429, "headers": {"Retry-After": "7200"}},
-            1100,
+            1001,
             timedelta(hours=2),
             id="it wants to be left alone",
         ),
         pytest.param(
             {"status": 503, "headers": {"Retry-After": "9999999"}},
-            1100,
+            1001,
             timedelta(days=1),
             id="for longer than a day",
         ),

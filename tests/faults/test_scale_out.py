@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
@@ -24,8 +24,11 @@ HOSTS = 4
 SLOT = timedelta(hours=1)
 
 _OPEN = """
-SELECT count(*) FROM syncs WHERE state NOT IN ('success', 'failure') OR run_at <= now()
+SELECT (SELECT count(*) FROM syncs WHERE state NOT IN ('success', 'failure') OR run_at <= now())
+     + (SELECT count(*) FROM procrastinate_jobs WHERE queue_name IN ('checks', 'runs'))
 """
+WAITS = 20
+"""Each has its own time limit; ten thousand syncs on a busy machine take longer than one."""
 _QUEUES = 4
 """Queues of one worker process, each a worker to procrastinate."""
 
@@ -62,7 +65,7 @@ class Workers:
             [(found,)] = await desk.rows("SELECT count(*) FROM procrastinate_workers")
             return found >= count * _QUEUES or None
 
-        await desk.until(are_there)
+        await patiently(desk, are_there)
 
     def counts(self) -> Counter[str]:
         return sum((one.counts() for one in self.all), Counter())
@@ -87,12 +90,14 @@ async def finished(desk: Desk) -> None:
     async def are_done() -> bool | None:
         return await desk.rows(_OPEN) == [(0,)] or None
 
-    for _ in range(20):  # each wait has its own time limit; ten thousand take longer than one
-        try:
-            await desk.until(are_done)
-        except TimeoutError:
-            continue
-        return
+    await patiently(desk, are_done)
+
+
+async def patiently(desk: Desk, check: Callable[[], Awaitable[bool | None]]) -> None:
+    for _ in range(WAITS):
+        with suppress(TimeoutError):
+            await desk.until(check)
+            return
     raise AssertionError(await desk.rows(_OPEN))
 
 

@@ -47,16 +47,24 @@ _COUNT_CHECKED = """
 SELECT count(*) FROM synctables.syncs
 WHERE url LIKE 'http://127.0.1.%' AND state = 'success' AND attempted_at IS NOT NULL
   AND run_at > now()"""
+_MAKE_SOME_DUE = """
+UPDATE syncs SET run_at = now() WHERE id IN (
+    SELECT id FROM syncs WHERE state = 'success' AND run_at > now() ORDER BY run_at LIMIT %s)"""
+_LET_GO = """
+WITH gone AS (DELETE FROM checks), jobs AS (DELETE FROM procrastinate_jobs)
+UPDATE syncs SET state = 'success', claim_id = NULL, run_at = now() + interval '2 days'
+WHERE state = 'queued'"""
 _RUNS = "SELECT count(*) FROM synctables.runs"
 
 
 def check_unchanged(plan: Plan) -> None:
     """All of them become due in one moment; it ends when the last one's outcome is written."""
     bench = plan.bench
-    with _standing(plan) as sync_id, _unchanging_server() as (server, port):
+    ours = _make_one(plan)
+    with _unchanging_server() as (server, port):
         add_syncs(
             bench.owner,
-            like=sync_id,
+            like=ours.sync_id,
             count=CHECKED_SYNCS,
             pattern=f"http://127.0.1.%s:{port}/%s.csv",
             host_count=HOSTS,
@@ -64,11 +72,9 @@ def check_unchanged(plan: Plan) -> None:
         )
         bench.owner.execute("VACUUM ANALYZE synctables.syncs")
         turns = [_check_all(bench) for _ in range(plan.runs)]
-        assert server.stdin is not None
-        assert server.stdout is not None
-        server.stdin.close()
-        request_count = int(server.stdout.readline())
-        bench.owner.execute("DELETE FROM synctables.syncs WHERE url LIKE 'http://127.0.1.%'")
+        request_count = int(server.communicate("")[0])
+    bench.owner.execute("DELETE FROM synctables.syncs WHERE url LIKE 'http://127.0.1.%'")
+    ours.drop()
     seconds = statistics.median(turn for turn, _ in turns)
     used = statistics.median(used for _, used in turns)
     rate = CHECKED_SYNCS / seconds
@@ -85,27 +91,28 @@ def check_unchanged(plan: Plan) -> None:
 
 
 def claim_due(plan: Plan) -> None:
-    """The clock's claim, every part of it up to COMMIT, with as many due among few and many."""
+    """The clock's claim, every part of it, with as many due among few and among many.
+
+    Nothing is cleaned up: the case has a cluster to itself.
+    """
     bench = plan.bench
+    ours = _make_one(plan)
     add_accounts(bench.owner, ACCOUNTS)
-    with _standing(plan) as sync_id:
-        found = {}
-        for count in (FEW_SYNCS, MANY_SYNCS):
-            (present,) = bench.owner.execute(
-                "SELECT count(*) FROM synctables.syncs"
-            ).fetchone() or (0,)
-            add_syncs(
-                bench.owner,
-                like=sync_id,
-                count=count - int(present),
-                pattern="http://h%s.example/%s.csv",
-                host_count=FEW_SYNCS,
-                etag=ETAG,
-            )
-            bench.owner.execute("VACUUM ANALYZE synctables.syncs")
-            bench.settle()
+    found = {}
+    for count in (FEW_SYNCS, MANY_SYNCS):
+        (present,) = bench.owner.execute("SELECT count(*) FROM synctables.syncs").fetchone() or (0,)
+        add_syncs(
+            bench.owner,
+            like=ours.sync_id,
+            count=count - int(present),
+            pattern="http://h%s.example/%s.csv",
+            host_count=FEW_SYNCS,
+            etag=ETAG,
+        )
+        bench.owner.execute("VACUUM ANALYZE synctables.syncs")
+        bench.settle()
+        with _without_worker(bench):
             found[count] = asyncio.run(_claim(bench.service.database_url))
-        bench.owner.execute("TRUNCATE synctables.accounts CASCADE")
     few, many = (statistics.median(found[count]) for count in (FEW_SYNCS, MANY_SYNCS))
     plan.findings.figures.append(
         Verdict(
@@ -119,24 +126,36 @@ def claim_due(plan: Plan) -> None:
 
 
 async def _claim(database_url: str) -> list[float]:
-    """Seconds of each claim. Rolled back, so that the service beside never sees them due."""
+    """Seconds of each claim, its COMMIT included."""
     jobs_app = create_jobs_app()
     found = []
     async with await connect(database_url, application_name="bench") as connection:
-        for number in range(CLAIMS):
-            async with connection.transaction(force_rollback=True):
-                await connection.execute(
-                    "UPDATE syncs SET run_at = now() WHERE id IN ("
-                    " SELECT id FROM syncs WHERE run_at > now()"
-                    " ORDER BY run_at OFFSET %s LIMIT %s)",
-                    [number * 10, DUE_SYNCS],
-                )
-                began_at = time.perf_counter()
+        for _ in range(CLAIMS):
+            async with connection.transaction():
+                await connection.execute(_MAKE_SOME_DUE, [DUE_SYNCS])
+            began_at = time.perf_counter()
+            async with connection.transaction():
                 claimed = await queue_due_syncs(connection, jobs_app, limit=5000, runs_at_once=3)
-                found.append(time.perf_counter() - began_at)
-                if claimed.checks != DUE_SYNCS:
-                    raise RuntimeError(f"{claimed} of {DUE_SYNCS} were claimed")
+            found.append(time.perf_counter() - began_at)
+            if claimed.checks != DUE_SYNCS:
+                raise RuntimeError(f"{claimed} of {DUE_SYNCS} were claimed")
+            async with connection.transaction():
+                await connection.execute(_LET_GO)
     return found
+
+
+@contextmanager
+def _without_worker(bench: Bench) -> Iterator[None]:
+    """The service's own clock stands still while the block runs."""
+    service = psutil.Process(bench.service.process.pid)
+    workers = [one for one in service.children(recursive=True) if "worker" in one.cmdline()]
+    for worker in workers:
+        worker.suspend()
+    try:
+        yield
+    finally:
+        for worker in workers:
+            worker.resume()
 
 
 def _check_all(bench: Bench) -> tuple[float, float]:
@@ -174,16 +193,11 @@ def _used_seconds(bench: Bench) -> float:
     return total
 
 
-@contextmanager
-def _standing(plan: Plan) -> Iterator[str]:
-    """The id of a sync with a small table, removed with the block."""
-    edition = plan.write(rows.make_points(1_000), "standing.csv", files.write_csv)
+def _make_one(plan: Plan) -> Ours:
+    """A sync with a small table, for the others to be copies of."""
     ours = Ours(plan.bench, label="standing")
-    ours.create(edition)
-    try:
-        yield ours.sync_id
-    finally:
-        ours.drop()
+    ours.create(plan.write(rows.make_points(1_000), "standing.csv", files.write_csv))
+    return ours
 
 
 @contextmanager

@@ -212,6 +212,27 @@ async def test_one_who_is_sent_away_spares_the_host_the_rest_of_the_batch(
 
 
 @pytest.mark.usefixtures("worker")
+async def test_a_host_that_is_down_holds_nobody_up_for_long(
+    desk: Desk, file_server: FileServer
+) -> None:
+    first, _ = await desk.add(file_server.put("/a.csv", CSV, etag='"v1"'))
+    ids = await put_copies(desk, first, [f"http://127.0.0.1:9/{n}.csv" for n in range(60)])
+    await make_due(desk, *ids, first.id)
+
+    async def have_failed() -> list[tuple[Any, ...]] | None:
+        rows = await desk.rows(
+            "SELECT error_code, error_message FROM syncs WHERE retried_times = 1"
+        )
+        return rows if len(rows) == len(ids) else None
+
+    rows = await desk.until(have_failed)
+    assert {code for code, _ in rows} == {1102}
+    given_up = [text for _, text in rows if "127.0.0.1:9 answered none of the last 6" in text]
+    assert len(ids) - 12 <= len(given_up) < len(ids)
+    assert (await desk.sync(first.id)).state is SyncState.SUCCESS
+
+
+@pytest.mark.usefixtures("worker")
 async def test_a_sync_that_waits_to_be_checked_can_be_forced_and_the_check_lets_go_of_it(
     desk: Desk, file_server: FileServer
 ) -> None:

@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import defaultdict, deque
-from collections.abc import Iterable
+from collections.abc import Coroutine
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 import structlog
@@ -89,7 +90,7 @@ class _Round:
             await end_check(connection, self._check)
         log.info("check_ended", **self._counts)
 
-    def _askers(self) -> Iterable[asyncio._CoroutineLike[None]]:
+    def _askers(self) -> list[Coroutine[Any, Any, None]]:
         targets = list(self._check.targets)
         if self._check.attempt_count > MOST_ATTEMPTS:
             # Something in it ends workers: a run of each says of which.

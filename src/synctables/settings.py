@@ -64,6 +64,23 @@ class Settings(BaseSettings):
     preview_concurrency: int = Field(
         default=1, ge=1, description="previews at once in one worker, beside its runs"
     )
+    runs_per_account: int = Field(
+        default=3, ge=1, description="runs of one account at once, over all workers; others wait"
+    )
+    check_concurrency: int = Field(
+        default=4, ge=1, description="batches of checks at once in one worker, beside its runs"
+    )
+    check_timeout_seconds: float = Field(
+        default=30.0, gt=0, description="how long a source may take to say whether it changed"
+    )
+    connections: int = Field(
+        default=100,
+        ge=1,
+        description="connections to sources at once, for runs and for checks each",
+    )
+    connections_per_host: int = Field(
+        default=6, ge=1, description="of these, connections to one host and port"
+    )
     preview_wait_seconds: float = Field(
         default=55.0, ge=0, description="how long the call for a preview may wait for its result"
     )

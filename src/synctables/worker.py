@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
-import psutil
 import psycopg
 import structlog
 from procrastinate import App, PsycopgConnector
@@ -23,7 +22,14 @@ from synctables.importer.apply.work_schema import sweep_work_schema
 from synctables.importer.model import Limits
 from synctables.importer.pipeline import Parts
 from synctables.importer.sandbox import SandboxLimits, Spare
-from synctables.jobs import CLOCK_QUEUE, PREVIEW_QUEUE, RUN_QUEUE, create_jobs_app
+from synctables.importer.workspace_owners import WORKSPACES, claim_workspaces
+from synctables.jobs import (
+    CHECK_QUEUE,
+    CLOCK_QUEUE,
+    PREVIEW_QUEUE,
+    RUN_QUEUE,
+    create_jobs_app,
+)
 from synctables.settings import Settings
 from synctables.syncs.recovery import HEARTBEAT_SECONDS, STALLED_AFTER_SECONDS
 from synctables.syncs.runs import Workshop
@@ -43,7 +49,7 @@ async def run_worker(
     settings: Settings, database_url: str, *, data_dir: Path, stop: asyncio.Event
 ) -> None:
     """Work until ``stop`` is set. A database that goes away is waited for."""
-    workspaces = claim_workspaces(data_dir / "workspaces")
+    workspaces = claim_workspaces(data_dir / WORKSPACES)
     try:
         while not stop.is_set():
             try:
@@ -69,6 +75,7 @@ async def _work(
         register_tasks(app, workshop)
         places = {
             RUN_QUEUE: settings.run_concurrency,
+            CHECK_QUEUE: settings.check_concurrency,
             PREVIEW_QUEUE: settings.preview_concurrency,
             CLOCK_QUEUE: 1,
         }
@@ -114,13 +121,18 @@ async def _serve_queue(app: App, queue: str, *, concurrency: int) -> None:
     )
 
 
+def _count_jobs(settings: Settings) -> int:
+    """Jobs at once, those of the clock left out."""
+    return settings.run_concurrency + settings.check_concurrency + settings.preview_concurrency
+
+
 @asynccontextmanager
 async def _open_queue(database_url: str, settings: Settings) -> AsyncIterator[App]:
     connector = PsycopgConnector(
         conninfo=database_url,
         kwargs=connection_options(APPLICATION_NAME),
         min_size=2,
-        max_size=settings.run_concurrency + settings.preview_concurrency + 8,
+        max_size=_count_jobs(settings) + 8,
     )
     async with create_jobs_app(connector).open_async() as app:
         yield app
@@ -134,15 +146,20 @@ async def _open_workshop(
     pool = create_pool(
         database_url,
         min_size=1,
-        max_size=2 * (settings.run_concurrency + settings.preview_concurrency) + 4,
+        max_size=2 * _count_jobs(settings) + 4,
         application_name=APPLICATION_NAME,
     )
     try:
-        async with pool, create_http_session(settings) as http:
+        async with (
+            pool,
+            create_http_session(settings) as http,
+            create_http_session(settings) as check_http,
+        ):
             spare.prepare()
             yield Workshop(
                 settings=settings,
                 http=http,
+                check_http=check_http,
                 drives=DriveAccess(settings, pool, database_url=database_url),
                 workspaces=workspaces,
                 parts=Parts(
@@ -158,31 +175,3 @@ async def _open_workshop(
             )
     finally:
         await spare.close()
-
-
-def claim_workspaces(root: Path) -> Path:
-    """This process's own folder for workspaces; what dead workers of this machine left is removed.
-
-    A folder is named by process id and start time, so that a reused id is no excuse to keep it.
-    """
-    root.mkdir(parents=True, exist_ok=True)
-    for folder in root.iterdir():
-        if not _has_live_owner(folder.name):
-            shutil.rmtree(folder, ignore_errors=True)
-    own = root / _owner_name(psutil.Process())
-    own.mkdir(mode=0o711, exist_ok=True)
-    return own
-
-
-def _has_live_owner(name: str) -> bool:
-    process_id = name.partition("-")[0]
-    if not process_id.isdigit():
-        return False
-    try:
-        return _owner_name(psutil.Process(int(process_id))) == name
-    except psutil.Error:
-        return False
-
-
-def _owner_name(process: psutil.Process) -> str:
-    return f"{process.pid}-{int(process.create_time() * 100)}"

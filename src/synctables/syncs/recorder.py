@@ -6,7 +6,6 @@ import asyncio
 import time
 from collections.abc import Mapping
 from dataclasses import asdict
-from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -104,7 +103,7 @@ class RunRecorder:
             connection,
             self._run.id,
             token=self._token,
-            now=datetime.now(UTC),
+            now=await repository.read_clock(connection),
             outcome=Outcome(
                 kind=OutcomeKind.SUCCESS,
                 message=_success_message(imported, totals),
@@ -129,7 +128,7 @@ class RunRecorder:
                 connection,
                 self._run.id,
                 token=self._token,
-                now=datetime.now(UTC),
+                now=await repository.read_clock(connection),
                 outcome=Outcome(
                     kind=OutcomeKind.NOT_MODIFIED,
                     message="The source has not changed.",

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -61,6 +60,8 @@ class Workshop:
     settings: Settings
     parts: Parts
     http: aiohttp.ClientSession
+    check_http: aiohttp.ClientSession
+    """A client of their own, so that no check waits for a connection that a download holds."""
     drives: DriveAccess
     workspaces: Path
 
@@ -68,19 +69,23 @@ class Workshop:
     def pool(self) -> AsyncConnectionPool[Connection]:
         return self.parts.pool
 
-    def open_source(self, source: Source, *, account_id: UUID) -> tuple[Datasource, str]:
+    def open_source(
+        self, source: Source, *, account_id: UUID, http: aiohttp.ClientSession | None = None
+    ) -> tuple[Datasource, str]:
         """The datasource that reads this source, and what it calls the item.
 
         Raises `DatasourceConfigurationError` where the operator has not set the service up.
         """
         if source.service_name is None:
-            url = source.url or ""
-            return find_datasource(url, session=self.http, settings=self.settings), url
+            datasource = find_datasource(
+                source.item, session=http or self.http, settings=self.settings
+            )
+            return datasource, source.item
         try:
             datasource = self.drives.datasource(source.service_name, account_id=account_id)
         except ConfigurationError as error:
             raise DatasourceConfigurationError(str(error)) from error
-        return datasource, source.service_item_id or ""
+        return datasource, source.item
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,15 +98,16 @@ class Begun:
     sync: Sync | None
 
 
-async def carry_out(run_id: UUID, workshop: Workshop) -> None:
+async def carry_out(run_id: UUID, workshop: Workshop) -> UUID | None:
     """Carry the run out and record how it ended. A run that has ended is left alone.
 
-    Raises only what makes the job itself fail: a lost database, or being called off.
+    Returns whose run it was. Raises only what makes the job itself fail: a lost database, or being
+    called off.
     """
     async with workshop.pool.connection() as connection:
         begun = await begin(connection, run_id)
     if begun is None:
-        return
+        return None
     with structlog.contextvars.bound_contextvars(
         run_id=str(run_id), sync_id=str(begun.run.sync_id), account=begun.account.name
     ):
@@ -118,6 +124,7 @@ async def carry_out(run_id: UUID, workshop: Workshop) -> None:
         except Exception as error:  # recorded, as every end of a run is
             log.exception("run_failed_unforeseen")
             await _record_failure(begun, UnknownError(type(error).__name__), workshop)
+    return begun.account.id
 
 
 async def begin(connection: Connection, run_id: UUID) -> Begun | None:
@@ -256,7 +263,7 @@ async def _record_failure(begun: Begun, error: RunError, workshop: Workshop) -> 
                 begun.run.id,
                 token=begun.token,
                 outcome=failure(error),
-                now=datetime.now(UTC),
+                now=await repository.read_clock(connection),
             )
     except FencedError as fenced:
         log.warning("run_fenced", reason=str(fenced))

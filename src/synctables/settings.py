@@ -65,6 +65,11 @@ class Settings(BaseSettings):
     preview_wait_seconds: float = Field(
         default=55.0, ge=0, description="how long the call for a preview may wait for its result"
     )
+    api_calls_per_minute: int | None = Field(
+        default=None,
+        gt=0,
+        description="calls that one account may make of one API process; unset: any number",
+    )
     public_url: str | None = Field(
         default=None,
         description="where browsers reach this server, for the way back from a cloud service",

@@ -23,6 +23,7 @@ from synctables.jobs import (
     RUN_TASK,
     SWEEP_TASK,
 )
+from synctables.syncs.admission import admit_after
 from synctables.syncs.preview_runs import carry_out_preview, forget_previews
 from synctables.syncs.recovery import (
     forget_old_jobs,
@@ -55,6 +56,8 @@ def register_tasks(app: App, workshop: Workshop) -> None:
     @app.task(name=RUN_TASK, queue=RUN_QUEUE, retry=HandBack())
     async def run(run_id: str) -> None:
         await carry_out(UUID(run_id), workshop)
+        async with workshop.pool.connection() as connection:
+            await admit_after(connection, app, UUID(run_id))
 
     @app.task(name=PREVIEW_TASK, queue=PREVIEW_QUEUE, retry=HandBack())
     async def preview(preview_id: str) -> None:

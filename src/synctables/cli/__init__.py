@@ -12,7 +12,7 @@ from typing import Annotated, NoReturn
 import typer
 from typer.main import get_command
 
-from synctables.cli import accounts, database, imports, parts, previews, serve, syncs
+from synctables.cli import accounts, database, imports, parts, plans, previews, serve, syncs
 from synctables.cli.output import complain
 from synctables.errors import InvalidRequestError, SynctablesError
 
@@ -45,6 +45,7 @@ syncs.register(app)
 previews.register(app)
 imports.register(app)
 accounts.register(app)
+plans.register(app)
 database.register(app)
 
 

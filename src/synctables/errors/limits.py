@@ -8,7 +8,7 @@ from synctables.errors.family import TerminalError, TransientError
 class FileTooBigError(TerminalError):
     code = 6666
     title = "Dataset too big"
-    hint = "The file or its contents are larger than this server allows."
+    hint = "The file or its contents are larger than this server, or the account's plan, allows."
 
 
 class ReadTimeoutError(TerminalError):
@@ -43,3 +43,11 @@ class TableQuotaError(TerminalError):
         "unlimited datasets"
     )
     hint = "The account has as many tables as its plan allows. Remove some or change the plan."
+
+
+class SyncsNotInPlanError(TerminalError):
+    """The code of a sync that may not run, as the reference system sets it."""
+
+    code = 1011
+    title = "Error retrieving data from datasource"
+    hint = "Sync tables are not part of the account's plan. The table stays as it is."

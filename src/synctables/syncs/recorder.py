@@ -14,6 +14,7 @@ import structlog
 from psycopg.types.json import Jsonb
 from psycopg_pool import AsyncConnectionPool
 
+from synctables.accounts.model import Account
 from synctables.datasources.base import NotModified
 from synctables.importer.apply import Applied
 from synctables.importer.model import Misfit, Stage, TypedLayer
@@ -22,6 +23,7 @@ from synctables.importer.publish import notify
 from synctables.syncs import repository
 from synctables.syncs.model import Run, RunState
 from synctables.syncs.outcomes import Outcome, OutcomeKind, record_outcome
+from synctables.syncs.quotas import check_tables
 from synctables.syncs.repository import Connection
 
 PROGRESS_SECONDS = 0.5
@@ -38,8 +40,11 @@ log = structlog.get_logger(__name__)
 class RunRecorder:
     """The `Recorder` of one run, which writes through the worker's pool."""
 
-    def __init__(self, pool: AsyncConnectionPool[Connection], run: Run, token: UUID) -> None:
+    def __init__(
+        self, pool: AsyncConnectionPool[Connection], account: Account, run: Run, token: UUID
+    ) -> None:
         self._pool = pool
+        self._account = account
         self._run = run
         self._token = token
         self._stage: Stage | None = None
@@ -97,6 +102,9 @@ class RunRecorder:
         """Record success inside the transaction that applies it."""
         first = imported.applied[0]
         totals = _total_rows(imported)
+        if self._run.sync_id is not None:  # before the account: so does whoever forces a run
+            await repository.get_sync(connection, self._run.sync_id, for_update=True)
+        await check_tables(connection, self._account, imported.applied)
         await repository.append_log(
             connection, self._run.log_id, *_details(imported), run_id=self._run.id
         )

@@ -10,8 +10,9 @@ from procrastinate.exceptions import ConnectorException
 
 from synctables.jobs import RUN_TASK, defer_run
 from synctables.syncs import repository
+from synctables.syncs.admission import admit_waiting
 from synctables.syncs.repository import Connection
-from synctables.syncs.service import start_run
+from synctables.syncs.service import store_run
 
 HEARTBEAT_SECONDS = 3.0
 STALLED_AFTER_SECONDS = 15.0
@@ -26,7 +27,7 @@ KEPT_LOG_ENTRIES = 1000
 
 _LOST_RUNS = """
 SELECT runs.id, runs.sync_id FROM runs
-WHERE finished_at IS NULL AND created_at < %(before)s
+WHERE finished_at IS NULL AND is_admitted AND created_at < %(before)s
   AND NOT EXISTS (
     SELECT FROM procrastinate_jobs AS job
     WHERE job.task_name = %(task)s AND job.args ->> 'run_id' = runs.id::text
@@ -97,7 +98,8 @@ async def requeue_lost_runs(connection: Connection, jobs_app: App) -> int:
         sync = await repository.get_sync(connection, row["id"])
         if sync is not None:
             await repository.mark_queued(connection, sync.id)
-            await start_run(connection, jobs_app, sync)
+            await store_run(connection, sync)
+    await admit_waiting(connection, jobs_app)
     if lost or idle:
         log.warning("lost_runs_requeued", runs=len(lost), syncs=len(idle))
     return len(lost) + len(idle)

@@ -74,9 +74,10 @@ _SELECT_RUN = "SELECT * FROM runs WHERE id = %s"
 
 _INSERT_RUN = """
 INSERT INTO runs (id, account_id, sync_id, log_id, state, url, service_name, service_item_id,
-                  file_name, options, accept, is_forced)
+                  file_name, options, accept, is_forced, is_admitted)
 VALUES (%(id)s, %(account_id)s, %(sync_id)s, %(log_id)s, 'pending', %(url)s, %(service_name)s,
-        %(service_item_id)s, %(file_name)s, %(options)s, %(accept)s, %(is_forced)s)
+        %(service_item_id)s, %(file_name)s, %(options)s, %(accept)s, %(is_forced)s,
+        %(sync_id)s::uuid IS NULL)
 """
 
 # One statement claims: a row that another clock is claiming is left to it.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -30,8 +30,10 @@ from synctables.errors import (
     ConfigurationError,
     DatasourceConfigurationError,
     FencedError,
+    NotInPlanError,
     RunError,
     StuckRunError,
+    SyncsNotInPlanError,
     UnknownError,
 )
 from synctables.importer.apply import coded_database_errors
@@ -41,11 +43,14 @@ from synctables.importer.pipeline import Fetch, Order, Parts, run_pipeline
 from synctables.importer.workspace import create_workspace, remove_workspace
 from synctables.settings import Settings
 from synctables.syncs import repository
+from synctables.syncs.file_sizes import largest_file, within_storage
 from synctables.syncs.model import Run, Sync
 from synctables.syncs.orders import make_order
 from synctables.syncs.outcomes import describe, failure, record_outcome
+from synctables.syncs.quotas import check_sync_tables
 from synctables.syncs.recorder import RunRecorder
 from synctables.syncs.repository import Connection
+from synctables.syncs.service import SyncLimits
 from synctables.syncs.uploads import load_upload
 
 MOST_ATTEMPTS = 5
@@ -67,6 +72,16 @@ class Workshop:
     @property
     def pool(self) -> AsyncConnectionPool[Connection]:
         return self.parts.pool
+
+    def limited(self, max_file_bytes: int, *, unpacked_bytes: int | None = None) -> Workshop:
+        """The same for a run whose file may be no larger than this, and unpacked than that."""
+        limits = replace(self.parts.limits, max_bytes=unpacked_bytes or max_file_bytes)
+        return replace(
+            self,
+            settings=self.settings.model_copy(update={"max_file_bytes": max_file_bytes}),
+            drives=self.drives.limited(max_file_bytes),
+            parts=replace(self.parts, limits=limits),
+        )
 
     def open_source(self, source: Source, *, account_id: UUID) -> tuple[Datasource, str]:
         """The datasource that reads this source, and what it calls the item.
@@ -146,19 +161,32 @@ async def begin(connection: Connection, run_id: UUID) -> Begun | None:
 async def _attempt(begun: Begun, workshop: Workshop) -> None:
     if begun.run.attempt_count >= MOST_ATTEMPTS:
         raise StuckRunError(f"The worker ended {begun.run.attempt_count} times during this run.")
+    if begun.sync is not None:
+        _check_plan(begun.account, begun.sync)
     order = await _order(begun, workshop)
-    recorder = RunRecorder(workshop.pool, begun.run, begun.token)
+    max_bytes = SyncLimits.of(workshop.settings, begun.account.plan).max_file_bytes
+    workshop = workshop.limited(largest_file(max_bytes, order.allowance), unpacked_bytes=max_bytes)
+    fetch = _fetch_of(begun, order, workshop)
+    recorder = RunRecorder(workshop.pool, begun.account, begun.run, begun.token)
     try:
         async with open_workspace(workshop.workspaces) as workspace:
             await run_pipeline(
                 order,
-                _fetch_of(begun, order, workshop),
+                within_storage(fetch, max_bytes=max_bytes, allowance=order.allowance),
                 workspace=workspace,
                 parts=workshop.parts,
                 recorder=recorder,
             )
     finally:
         await recorder.close()
+
+
+def _check_plan(account: Account, sync: Sync) -> None:
+    """A sync stays where its account's plan no longer has any; its runs fail."""
+    try:
+        check_sync_tables(account, sync)
+    except NotInPlanError as error:
+        raise SyncsNotInPlanError(str(error)) from error
 
 
 async def _order(begun: Begun, workshop: Workshop) -> Order:

@@ -11,6 +11,7 @@ from uuid import UUID, uuid4
 from procrastinate import App
 
 from synctables.accounts.model import Account
+from synctables.accounts.plans import Plan
 from synctables.datasources.source import Source
 from synctables.datasources.url import validate_url
 from synctables.errors import InvalidRequestError, UnknownItemError
@@ -18,6 +19,7 @@ from synctables.importer.model import ColumnType
 from synctables.jobs import defer_run
 from synctables.settings import Settings
 from synctables.syncs import repository
+from synctables.syncs.admission import admit
 from synctables.syncs.model import (
     Accept,
     LogEntry,
@@ -28,6 +30,7 @@ from synctables.syncs.model import (
     SyncOptions,
 )
 from synctables.syncs.outcomes import abandon_runs
+from synctables.syncs.quotas import check_import_count, check_sync_count, check_sync_tables
 from synctables.syncs.repository import Connection
 from synctables.syncs.schedule import force_refusal, spread_seconds
 from synctables.syncs.uploads import store_upload
@@ -38,18 +41,23 @@ PENDING_IMPORTS_SHOWN_FOR = timedelta(days=1)
 
 @dataclass(frozen=True, kw_only=True)
 class SyncLimits:
-    """What the operator allows."""
+    """What the operator allows: the tighter of what the settings say and the account's plan."""
 
     minimum_interval_seconds: int
     sync_now_seconds: int
     max_file_bytes: int
 
     @classmethod
-    def of(cls, settings: Settings) -> Self:
+    def of(cls, settings: Settings, plan: Plan | None = None) -> Self:
+        plan = plan or Plan()
         return cls(
-            minimum_interval_seconds=settings.minimum_interval_seconds,
+            minimum_interval_seconds=max(
+                settings.minimum_interval_seconds, plan.minimum_interval_seconds or 0
+            ),
             sync_now_seconds=settings.sync_now_seconds,
-            max_file_bytes=settings.max_file_bytes,
+            max_file_bytes=min(
+                settings.max_file_bytes, plan.max_file_bytes or settings.max_file_bytes
+            ),
         )
 
 
@@ -89,10 +97,12 @@ async def create_sync(
 ) -> tuple[Sync, UUID]:
     """Store the sync, its first run and the run's job. Returns the sync and the run's id.
 
-    Raises `InvalidRequestError` before anything is stored.
+    Raises `InvalidRequestError`, `NotInPlanError` or `PlanLimitError` before anything is stored.
     """
+    check_sync_tables(account)
     source = checked_source(source)
     _check_interval(options.interval_seconds, limits)
+    await check_sync_count(connection, account)
     now = _now()
     sync_id = uuid4()
     interval = timedelta(seconds=options.interval_seconds)
@@ -108,18 +118,19 @@ async def create_sync(
         spread_seconds=spread_seconds(sync_id, interval),
     )
     sync = await find_sync(connection, account_id=account.id, sync_id=sync_id)
-    return sync, await start_run(connection, jobs_app, sync)
+    run_id = await store_run(connection, sync)
+    await admit(connection, jobs_app, [account.id])
+    return sync, run_id
 
 
-async def start_run(
+async def store_run(
     connection: Connection,
-    jobs_app: App,
     sync: Sync,
     *,
     accept: tuple[Accept, ...] = (),
     is_forced: bool = False,
 ) -> UUID:
-    """Store a run of the sync and its job."""
+    """Store a run of the sync. It waits until `admit` gives it a place of its account's."""
     run_id = uuid4()
     await repository.insert_run(
         connection,
@@ -133,7 +144,6 @@ async def start_run(
         accept=accept,
         is_forced=is_forced,
     )
-    await defer_run(jobs_app, connection, run_id=run_id, sync_id=sync.id)
     return run_id
 
 
@@ -210,7 +220,10 @@ async def force_sync(
     accept: tuple[Accept, ...],
     limits: SyncLimits,
 ) -> Forced:
-    """Queue a run now, unless one is under way or the last attempt is too recent."""
+    """Queue a run now, unless one is under way or the last attempt is too recent.
+
+    Where the account's places are taken, it waits for one: `queued`, as it is in the queue.
+    """
     sync = await find_sync(connection, account_id=account_id, sync_id=sync_id, for_update=True)
     refusal = force_refusal(
         state=sync.state,
@@ -223,7 +236,8 @@ async def force_sync(
         reason, seconds = refusal
         return Forced(enqueued=False, reason=reason, retry_after_seconds=seconds)
     await repository.mark_queued(connection, sync_id)
-    await start_run(connection, jobs_app, sync, accept=accept, is_forced=True)
+    await store_run(connection, sync, accept=accept, is_forced=True)
+    await admit(connection, jobs_app, [account_id])
     return Forced(enqueued=True)
 
 
@@ -238,9 +252,14 @@ async def create_import(
     content: AsyncIterator[bytes] | None,
     limits: SyncLimits,
 ) -> UUID:
-    """Store a plain import, of a source or of an uploaded file's ``content``, and its job."""
+    """Store a plain import, of a source or of an uploaded file's ``content``, and its job.
+
+    Raises `InvalidRequestError`, or `TooManyImportsError` where the account has as many under way
+    as its plan allows.
+    """
     if source.is_upload == (content is None):
         raise InvalidRequestError("Give either a url, an item of a service, or a file to import.")
+    await check_import_count(connection, account)
     run_id = uuid4()
     await repository.insert_run(
         connection,
@@ -254,6 +273,7 @@ async def create_import(
     )
     if content is not None:
         await store_upload(connection, run_id, content, max_bytes=limits.max_file_bytes)
+    await check_import_count(connection, account, besides=run_id)
     await defer_run(jobs_app, connection, run_id=run_id, sync_id=None)
     return run_id
 
@@ -288,7 +308,8 @@ async def queue_due_syncs(connection: Connection, jobs_app: App, *, limit: int) 
     """Claim due syncs and queue a run of each. Returns how many."""
     due = await repository.claim_due(connection, now=_now(), limit=limit)
     for sync in due:
-        await start_run(connection, jobs_app, sync)
+        await store_run(connection, sync)
+    await admit(connection, jobs_app, {sync.account_id for sync in due})
     return len(due)
 
 

@@ -58,6 +58,11 @@ class DriveAccess:
         """Loaded at first need: an installation without drives needs no key."""
         return load_seal(self._settings)
 
+    def limited(self, max_file_bytes: int) -> DriveAccess:
+        """The same for files that are no larger than this."""
+        settings = self._settings.model_copy(update={"max_file_bytes": max_file_bytes})
+        return DriveAccess(settings, self._pool, database_url=self._database_url)
+
     def datasource(self, service: str, *, account_id: UUID) -> Datasource:
         """The account's drive. Raises `ConfigurationError`, `InvalidRequestError`."""
         tokens = self._tokens(service, account_id=account_id)

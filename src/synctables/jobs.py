@@ -10,12 +10,14 @@ from procrastinate.connector import BaseAsyncConnector
 from psycopg import AsyncConnection
 
 RUN_TASK = "synctables.run"
+CHECK_TASK = "synctables.check"
 PREVIEW_TASK = "synctables.preview"
 CLAIM_TASK = "synctables.claim_due"
 RECOVER_TASK = "synctables.recover"
 SWEEP_TASK = "synctables.sweep"
 
 RUN_QUEUE = "runs"
+CHECK_QUEUE = "checks"
 PREVIEW_QUEUE = "previews"
 CLOCK_QUEUE = "clock"
 
@@ -45,6 +47,20 @@ async def defer_run(
         queueing_lock=f"run:{run_id}",
         connection=connection,
     ).defer_async(run_id=str(run_id))
+
+
+async def defer_check(
+    app: App, connection: AsyncConnection[Any], *, check_id: UUID, lane: str | None, priority: int
+) -> None:
+    """Queue a batch of checks. Those of one lane come one after the other over all workers, the
+    others pass by meanwhile; without a lane it waits for nobody."""
+    await app.configure_task(
+        CHECK_TASK,
+        queue=CHECK_QUEUE,
+        lock=f"lane:{lane}" if lane else None,
+        priority=priority,
+        connection=connection,
+    ).defer_async(check_id=str(check_id))
 
 
 async def defer_preview(app: App, connection: AsyncConnection[Any], *, preview_id: UUID) -> None:

@@ -15,6 +15,11 @@ from synctables.errors import ConfigurationError
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
+LOOPBACK: tuple[Network, ...] = (
+    ipaddress.IPv4Network("127.0.0.0/8"),
+    ipaddress.IPv6Network("::1/128"),
+)
+
 _PREFIX = "SYNCTABLES_"
 
 
@@ -62,6 +67,26 @@ class Settings(BaseSettings):
     preview_concurrency: int = Field(
         default=1, ge=1, description="previews at once in one worker, beside its runs"
     )
+    runs_per_account: int = Field(
+        default=3,
+        ge=1,
+        description="runs of one account at once, over all workers, where its plan does not say; "
+        "others wait",
+    )
+    check_concurrency: int = Field(
+        default=4, ge=1, description="batches of checks at once in one worker, beside its runs"
+    )
+    check_timeout_seconds: float = Field(
+        default=30.0, gt=0, description="how long a source may take to say whether it changed"
+    )
+    connections: int = Field(
+        default=100,
+        ge=1,
+        description="connections to sources at once, for runs and for checks each",
+    )
+    connections_per_host: int = Field(
+        default=6, ge=1, description="of these, connections to one host and port"
+    )
     preview_wait_seconds: float = Field(
         default=55.0, ge=0, description="how long the call for a preview may wait for its result"
     )
@@ -99,6 +124,16 @@ class Settings(BaseSettings):
     drive_ca_file: Path | None = Field(
         default=None, description="certificates (PEM) to trust at the endpoints set here"
     )
+    metrics_networks: Annotated[tuple[Network, ...], NoDecode] = Field(
+        default=LOOPBACK,
+        description="comma-separated CIDRs that may read /metrics without a token",
+    )
+    metrics_token: SecretStr | None = Field(
+        default=None, description="Bearer token that may read /metrics from anywhere"
+    )
+    metrics_accounts: bool = Field(
+        default=False, description="metrics of each account, by its name, as well"
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="DEBUG, INFO, WARNING or ERROR"
     )
@@ -120,7 +155,7 @@ class Settings(BaseSettings):
     def _raise_case(cls, value: Any) -> Any:
         return value.upper() if isinstance(value, str) else value
 
-    @field_validator("allowed_networks", mode="before")
+    @field_validator("allowed_networks", "metrics_networks", mode="before")
     @classmethod
     def _split_networks(cls, value: Any) -> Any:
         if not isinstance(value, str):

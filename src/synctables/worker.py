@@ -23,7 +23,13 @@ from synctables.importer.apply.work_schema import sweep_work_schema
 from synctables.importer.model import Limits
 from synctables.importer.pipeline import Parts
 from synctables.importer.sandbox import SandboxLimits, Spare
-from synctables.jobs import CLOCK_QUEUE, PREVIEW_QUEUE, RUN_QUEUE, create_jobs_app
+from synctables.jobs import (
+    CHECK_QUEUE,
+    CLOCK_QUEUE,
+    PREVIEW_QUEUE,
+    RUN_QUEUE,
+    create_jobs_app,
+)
 from synctables.settings import Settings
 from synctables.syncs.recovery import HEARTBEAT_SECONDS, STALLED_AFTER_SECONDS
 from synctables.syncs.runs import Workshop
@@ -69,6 +75,7 @@ async def _work(
         register_tasks(app, workshop)
         places = {
             RUN_QUEUE: settings.run_concurrency,
+            CHECK_QUEUE: settings.check_concurrency,
             PREVIEW_QUEUE: settings.preview_concurrency,
             CLOCK_QUEUE: 1,
         }
@@ -114,13 +121,18 @@ async def _serve_queue(app: App, queue: str, *, concurrency: int) -> None:
     )
 
 
+def _count_jobs(settings: Settings) -> int:
+    """Jobs at once, those of the clock left out."""
+    return settings.run_concurrency + settings.check_concurrency + settings.preview_concurrency
+
+
 @asynccontextmanager
 async def _open_queue(database_url: str, settings: Settings) -> AsyncIterator[App]:
     connector = PsycopgConnector(
         conninfo=database_url,
         kwargs=connection_options(APPLICATION_NAME),
         min_size=2,
-        max_size=settings.run_concurrency + settings.preview_concurrency + 8,
+        max_size=_count_jobs(settings) + 8,
     )
     async with create_jobs_app(connector).open_async() as app:
         yield app
@@ -134,15 +146,20 @@ async def _open_workshop(
     pool = create_pool(
         database_url,
         min_size=1,
-        max_size=2 * (settings.run_concurrency + settings.preview_concurrency) + 4,
+        max_size=2 * _count_jobs(settings) + 4,
         application_name=APPLICATION_NAME,
     )
     try:
-        async with pool, create_http_session(settings) as http:
+        async with (
+            pool,
+            create_http_session(settings) as http,
+            create_http_session(settings) as check_http,
+        ):
             spare.prepare()
             yield Workshop(
                 settings=settings,
                 http=http,
+                check_http=check_http,
                 drives=DriveAccess(settings, pool, database_url=database_url),
                 workspaces=workspaces,
                 parts=Parts(

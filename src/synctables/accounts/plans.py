@@ -24,7 +24,7 @@ Connection = AsyncConnection[DictRow]
 class Plan:
     """What accounts of this plan may do. None in a limit: the plan sets none.
 
-    Limits of the server's settings hold beside it; of two limits the tighter one counts.
+    Of its interval and file size and those of the server's settings the tighter one counts.
     """
 
     name: str = DEFAULT_PLAN
@@ -32,8 +32,8 @@ class Plan:
     private_tables: bool = True
     max_syncs: int | None = None
     minimum_interval_seconds: int | None = None
-    max_concurrent_runs: int | None = 3
-    """Runs of syncs; what is beyond it waits."""
+    max_concurrent_runs: int | None = None
+    """Runs of syncs; what is beyond it waits. None: as many as the settings say."""
     max_concurrent_imports: int | None = 3
     """Plain imports; what is beyond it is refused."""
     max_file_bytes: int | None = None

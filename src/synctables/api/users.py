@@ -23,7 +23,7 @@ class UserLimits(BaseModel):
     private_tables: bool
     syncs: int | None = Field(description="sync tables")
     interval: int = Field(description="shortest interval of a sync, in seconds")
-    runs: int | None = Field(description="runs of syncs at once; further ones wait")
+    runs: int = Field(description="runs of syncs at once; further ones wait")
     imports: int | None = Field(description="plain imports at once; further ones are refused")
     file_bytes: int = Field(description="of one file, fetched or unpacked")
     rows: int | None = Field(description="of one table")
@@ -36,8 +36,8 @@ class UserUsage(BaseModel):
     """How much there is of what is limited."""
 
     syncs: int
-    runs: int = Field(description="runs of syncs that have one of the places")
-    waiting_runs: int = Field(description="runs of syncs that wait for a place")
+    runs: int = Field(description="runs of syncs in the queue or at work")
+    waiting_runs: int = Field(description="runs of syncs that wait for one of these to end")
     imports: int
     tables: int
     storage_bytes: int = Field(description="as of each table's last run that changed it")
@@ -74,7 +74,7 @@ def _limits(call: CurrentCall) -> dict[str, Any]:
         "private_tables": plan.private_tables,
         "syncs": plan.max_syncs,
         "interval": limits.minimum_interval_seconds,
-        "runs": plan.max_concurrent_runs,
+        "runs": limits.runs_at_once,
         "imports": plan.max_concurrent_imports,
         "file_bytes": limits.max_file_bytes,
         "rows": plan.max_rows,

@@ -49,7 +49,14 @@ Interval = Annotated[
     str | None,
     _limit("--interval", "15m", "Shortest interval, where the server's is not longer."),
 ]
-Runs = Annotated[str | None, _limit("--runs", "COUNT", "Runs of syncs at once; others wait.")]
+Runs = Annotated[
+    str | None,
+    typer.Option(
+        "--runs",
+        metavar="COUNT",
+        help="Runs of syncs at once; others wait. `none`: as the server's settings say.",
+    ),
+]
 Imports = Annotated[
     str | None, _limit("--imports", "COUNT", "Plain imports at once; others are refused.")
 ]

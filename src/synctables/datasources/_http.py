@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 USER_AGENT = f"Synctables/{__version__}"
 
-_CONNECTIONS = 100
-_CONNECTIONS_PER_HOST = 6
 _READ_BUFFER_BYTES = 1 << 19
 _HEADER_BYTES = 32_768
 """Signed URLs in ``Location`` are often longer than aiohttp's default of 8,190."""
@@ -49,8 +47,8 @@ def create_http_session(
     ``.netrc`` are ignored, bodies are left compressed. The caller closes it.
     """
     connector = aiohttp.TCPConnector(
-        limit=_CONNECTIONS,
-        limit_per_host=_CONNECTIONS_PER_HOST,
+        limit=settings.connections,
+        limit_per_host=settings.connections_per_host,
         ssl=tls or True,
         socket_factory=_guarded_sockets(settings.allowed_networks),
     )

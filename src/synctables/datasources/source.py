@@ -24,5 +24,10 @@ class Source:
         return self.service_name is not None
 
     @property
+    def item(self) -> str:
+        """What its datasource calls it."""
+        return (self.service_item_id if self.is_item else self.url) or ""
+
+    @property
     def is_upload(self) -> bool:
         return self.url is None and not self.is_item

@@ -109,6 +109,8 @@ class Sync:
     error_code: int | None
     error_message: str | None
     version: SourceVersion
+    claim_id: UUID | None
+    """The claim whose check it waits for: it is queued, but no run of it is."""
     reads_anew: bool
     """Other options of reading were set since: the same version makes another table now."""
     followed_layer: str | None

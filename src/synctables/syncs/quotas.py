@@ -32,7 +32,7 @@ _COUNT_SYNCS = "SELECT count(*) AS count FROM syncs WHERE account_id = %s"
 
 _COUNT_IMPORTS = """
 SELECT count(*) AS count FROM runs
-WHERE account_id = %s AND sync_id IS NULL AND finished_at IS NULL AND is_admitted
+WHERE account_id = %s AND sync_id IS NULL AND finished_at IS NULL
   AND id IS DISTINCT FROM %s
 """
 
@@ -53,9 +53,9 @@ WHERE id = %(id)s
 
 _USAGE = """
 SELECT (SELECT count(*) FROM syncs WHERE account_id = %(account_id)s) AS syncs,
-       count(*) FILTER (WHERE sync_id IS NOT NULL AND is_admitted) AS runs,
-       count(*) FILTER (WHERE NOT is_admitted) AS waiting_runs,
-       count(*) FILTER (WHERE sync_id IS NULL AND is_admitted) AS imports
+       count(*) FILTER (WHERE sync_id IS NOT NULL AND NOT waits) AS runs,
+       count(*) FILTER (WHERE waits) AS waiting_runs,
+       count(*) FILTER (WHERE sync_id IS NULL AND NOT waits) AS imports
 FROM runs WHERE account_id = %(account_id)s AND finished_at IS NULL
 """
 
@@ -73,7 +73,7 @@ class Usage:
 
     syncs: int
     runs: int
-    """Admitted to a place: in the queue or at work."""
+    """In the queue or at work."""
     waiting_runs: int
     imports: int
     tables: int

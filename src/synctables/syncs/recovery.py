@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import structlog
 from procrastinate import App
 from procrastinate.exceptions import ConnectorException
 
-from synctables.jobs import RUN_TASK, defer_run
+from synctables.jobs import CHECK_TASK, RUN_TASK, defer_run
 from synctables.syncs import repository
-from synctables.syncs.admission import admit_waiting
 from synctables.syncs.repository import Connection
-from synctables.syncs.service import store_run
+from synctables.syncs.turns import give_forgotten_turns, start_runs
 
 HEARTBEAT_SECONDS = 3.0
 STALLED_AFTER_SECONDS = 15.0
@@ -27,7 +26,7 @@ KEPT_LOG_ENTRIES = 1000
 
 _LOST_RUNS = """
 SELECT runs.id, runs.sync_id FROM runs
-WHERE finished_at IS NULL AND is_admitted AND created_at < %(before)s
+WHERE finished_at IS NULL AND NOT waits AND created_at < now() - %(grace)s
   AND NOT EXISTS (
     SELECT FROM procrastinate_jobs AS job
     WHERE job.task_name = %(task)s AND job.args ->> 'run_id' = runs.id::text
@@ -35,11 +34,32 @@ WHERE finished_at IS NULL AND is_admitted AND created_at < %(before)s
 FOR UPDATE OF runs SKIP LOCKED
 """
 
+# A batch whose job is gone, however that came about: its syncs are idle then, and put back.
+_LOST_CHECKS = """
+DELETE FROM checks
+WHERE created_at < now() - %(grace)s
+  AND NOT EXISTS (
+    SELECT FROM procrastinate_jobs AS job
+    WHERE job.task_name = %(task)s AND job.args ->> 'check_id' = checks.id::text
+      AND job.status IN ('todo', 'doing'))
+"""
+
+# Something should be at work on these and nothing is: no run that has not ended, no batch. What
+# was claimed kept its slot, so it can be put back, and is due again at once.
 _IDLE_SYNCS = """
-SELECT id FROM syncs
+SELECT id, table_id IS NOT NULL AND run_at <= now() AS can_be_put_back FROM syncs
 WHERE state IN ('created', 'queued', 'syncing')
   AND NOT EXISTS (SELECT FROM runs WHERE runs.sync_id = syncs.id AND runs.finished_at IS NULL)
+  AND NOT EXISTS (
+    SELECT FROM (SELECT claim_id, unnest(sync_ids) AS sync_id FROM checks) AS checked
+    WHERE checked.sync_id = syncs.id AND checked.claim_id = syncs.claim_id)
 FOR UPDATE OF syncs SKIP LOCKED
+"""
+
+_PUT_BACK = """
+UPDATE syncs SET
+    claim_id = NULL, state = CASE WHEN retried_times > 0 THEN 'failure' ELSE 'success' END
+WHERE id = ANY(%s)
 """
 
 _TRIM_LOGS = """
@@ -85,29 +105,41 @@ async def retry_stalled_jobs(jobs_app: App) -> int:
     return retried
 
 
-async def requeue_lost_runs(connection: Connection, jobs_app: App) -> int:
-    """Give a job to runs, and a run to syncs, that should have one and do not."""
-    cursor = await connection.execute(
-        _LOST_RUNS, {"before": datetime.now(UTC) - GRACE, "task": RUN_TASK}
-    )
+async def requeue_lost_runs(connection: Connection, jobs_app: App, *, at_once: int) -> int:
+    """Give a job to runs, and a run to syncs, that should have one and do not.
+
+    Syncs whose claim never became a check or a run, or whose batch lost its job, are put back.
+    """
+    grace = {"grace": GRACE}
+    cursor = await connection.execute(_LOST_RUNS, {**grace, "task": RUN_TASK})
     lost = await cursor.fetchall()
     for row in lost:
         await defer_run(jobs_app, connection, run_id=row["id"], sync_id=row["sync_id"])
+    checks = await connection.execute(_LOST_CHECKS, {**grace, "task": CHECK_TASK})
     idle = await (await connection.execute(_IDLE_SYNCS)).fetchall()
-    for row in idle:
-        sync = await repository.get_sync(connection, row["id"])
-        if sync is not None:
-            await repository.mark_queued(connection, sync.id)
-            await store_run(connection, sync)
-    await admit_waiting(connection, jobs_app)
-    if lost or idle:
-        log.warning("lost_runs_requeued", runs=len(lost), syncs=len(idle))
-    return len(lost) + len(idle)
+    put_back = [row["id"] for row in idle if row["can_be_put_back"]]
+    await connection.execute(_PUT_BACK, [put_back])
+    runless = [row["id"] for row in idle if not row["can_be_put_back"]]
+    for sync_id in runless:
+        await repository.mark_queued(connection, sync_id)
+    syncs = await repository.get_syncs(connection, runless)
+    await start_runs(connection, jobs_app, syncs, at_once=at_once)
+    turns = await give_forgotten_turns(connection, jobs_app, at_once=at_once)
+    found = {
+        "runs": len(lost),
+        "checks": checks.rowcount,
+        "put_back": len(put_back),
+        "syncs": len(runless),
+        "turns": turns,
+    }
+    if any(found.values()):
+        log.warning("lost_work_found", **found)
+    return sum(found.values())
 
 
 async def forget_old_records(connection: Connection) -> None:
     """Keep a month of runs, and the newest entries of each log that a sync or a run still has."""
-    await connection.execute(_FORGET_RUNS, [datetime.now(UTC) - KEPT_RUNS])
+    await connection.execute(_FORGET_RUNS, [await repository.read_clock(connection) - KEPT_RUNS])
     await connection.execute(_FORGET_LOGS)
     await connection.execute(_TRIM_LOGS, {"kept": KEPT_LOG_ENTRIES})
 

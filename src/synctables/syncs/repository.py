@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import asdict
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -29,6 +29,16 @@ from synctables.syncs.model import (
 )
 
 Connection = AsyncConnection[DictRow]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LogLine:
+    """One line for the log of a sync, outside any run."""
+
+    log_id: UUID
+    level: str
+    message: str
+
 
 _CONTRACT: TypeAdapter[tuple[Column, ...]] = TypeAdapter(tuple[Column, ...])
 _OPTIONS: TypeAdapter[SyncOptions] = TypeAdapter(SyncOptions)
@@ -74,24 +84,9 @@ _SELECT_RUN = "SELECT * FROM runs WHERE id = %s"
 
 _INSERT_RUN = """
 INSERT INTO runs (id, account_id, sync_id, log_id, state, url, service_name, service_item_id,
-                  file_name, options, accept, is_forced, is_admitted)
+                  file_name, options, accept, is_forced, waits)
 VALUES (%(id)s, %(account_id)s, %(sync_id)s, %(log_id)s, 'pending', %(url)s, %(service_name)s,
-        %(service_item_id)s, %(file_name)s, %(options)s, %(accept)s, %(is_forced)s,
-        %(sync_id)s::uuid IS NULL)
-"""
-
-# One statement claims: a row that another clock is claiming is left to it.
-_CLAIM_DUE = """
-UPDATE syncs SET state = 'queued'
-WHERE id IN (
-    SELECT id FROM syncs
-    WHERE state IN ('success', 'failure')
-      AND run_at <= %(now)s
-      AND run_at + make_interval(secs => spread_seconds) <= %(now)s
-    ORDER BY run_at
-    LIMIT %(limit)s
-    FOR UPDATE SKIP LOCKED)
-RETURNING id
+        %(service_item_id)s, %(file_name)s, %(options)s, %(accept)s, %(is_forced)s, %(waits)s)
 """
 
 
@@ -122,6 +117,14 @@ async def insert_sync(
     )
 
 
+async def read_clock(connection: Connection) -> datetime:
+    """What time it is for everybody who works with this database: their own clocks differ."""
+    cursor = await connection.execute("SELECT clock_timestamp() AS now")
+    [row] = await cursor.fetchall()
+    now: datetime = row["now"]
+    return now
+
+
 async def list_syncs(connection: Connection, account_id: UUID) -> list[Sync]:
     """The account's syncs, oldest first."""
     cursor = await connection.execute(
@@ -138,6 +141,14 @@ async def get_sync(
     cursor = await connection.execute(_SELECT_SYNC + "WHERE syncs.id = %s" + lock, [sync_id])
     row = await cursor.fetchone()
     return _sync(row) if row else None
+
+
+async def get_syncs(connection: Connection, sync_ids: Sequence[UUID]) -> list[Sync]:
+    """Those of the syncs that still are there, longest overdue first."""
+    cursor = await connection.execute(
+        _SELECT_SYNC + "WHERE syncs.id = ANY(%s) ORDER BY syncs.run_at, syncs.id", [list(sync_ids)]
+    )
+    return [_sync(row) for row in await cursor.fetchall()]
 
 
 async def update_options(
@@ -170,7 +181,8 @@ async def delete_sync(connection: Connection, sync_id: UUID) -> None:
 
 async def mark_queued(connection: Connection, sync_id: UUID) -> None:
     await connection.execute(
-        "UPDATE syncs SET state = 'queued', error_code = NULL, error_message = NULL WHERE id = %s",
+        "UPDATE syncs SET state = 'queued', error_code = NULL, error_message = NULL,"
+        " claim_id = NULL, put_off_until = NULL WHERE id = %s",
         [sync_id],
     )
 
@@ -191,16 +203,6 @@ async def hand_back(connection: Connection, run: Run) -> None:
     )
 
 
-async def claim_due(connection: Connection, *, now: datetime, limit: int) -> list[Sync]:
-    """Syncs that are due, set ``queued`` in one statement, longest overdue first."""
-    cursor = await connection.execute(_CLAIM_DUE, {"now": now, "limit": limit})
-    ids = [row["id"] for row in await cursor.fetchall()]
-    cursor = await connection.execute(
-        _SELECT_SYNC + "WHERE syncs.id = ANY(%s) ORDER BY syncs.run_at", [ids]
-    )
-    return [_sync(row) for row in await cursor.fetchall()]
-
-
 async def insert_run(
     connection: Connection,
     *,
@@ -213,7 +215,9 @@ async def insert_run(
     options: SyncOptions,
     accept: Iterable[Accept] = (),
     is_forced: bool = False,
+    waits: bool = False,
 ) -> None:
+    """``waits``: it gets its job when it is its account's turn (`turns`)."""
     await connection.execute(
         _INSERT_RUN,
         {
@@ -226,6 +230,7 @@ async def insert_run(
             "options": Jsonb(_OPTIONS.dump_python(options, mode="json")),
             "accept": [word.value for word in accept],
             "is_forced": is_forced,
+            "waits": waits,
         },
     )
 
@@ -277,6 +282,20 @@ async def list_log(connection: Connection, log_id: UUID) -> list[LogEntry]:
     return [LogEntry(**row) for row in await cursor.fetchall()]
 
 
+async def append_logs(connection: Connection, lines: Sequence[LogLine]) -> None:
+    """Append lines of many logs, none of them of a run, in one statement."""
+    if lines:
+        await connection.execute(
+            "INSERT INTO log_entries (log_id, level, message)"
+            " SELECT * FROM unnest(%s::uuid[], %s::text[], %s::text[])",
+            [
+                [line.log_id for line in lines],
+                [line.level for line in lines],
+                [_storable(line.message) for line in lines],
+            ],
+        )
+
+
 async def append_log(
     connection: Connection,
     log_id: UUID,
@@ -295,9 +314,13 @@ async def append_log(
             run_id,
             level,
             stage,
-            [message.replace("\x00", "\N{REPLACEMENT CHARACTER}") for message in messages],
+            [_storable(message) for message in messages],
         ],
     )
+
+
+def _storable(text: str) -> str:
+    return text.replace("\x00", "\N{REPLACEMENT CHARACTER}")
 
 
 def _option_values(options: SyncOptions) -> dict[str, Any]:
@@ -336,7 +359,7 @@ def _sync(row: DictRow) -> Sync:
     )
     plain = (
         "id account_id table_id url service_name service_item_id created_at updated_at run_at"
-        " ran_at attempted_at retried_times log_id error_code error_message reads_anew"
+        " ran_at attempted_at retried_times log_id error_code error_message reads_anew claim_id"
         " followed_layer visualization_id from_external_source"
     )
     return Sync(

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -46,10 +45,11 @@ from synctables.syncs import repository
 from synctables.syncs.file_sizes import largest_file, within_storage
 from synctables.syncs.model import Run, Sync
 from synctables.syncs.orders import make_order
-from synctables.syncs.outcomes import describe, failure, record_outcome
+from synctables.syncs.outcomes import failure, record_outcome
 from synctables.syncs.quotas import check_sync_tables
 from synctables.syncs.recorder import RunRecorder
 from synctables.syncs.repository import Connection
+from synctables.syncs.run_story import RunStory
 from synctables.syncs.service import SyncLimits
 from synctables.syncs.uploads import load_upload
 
@@ -66,6 +66,8 @@ class Workshop:
     settings: Settings
     parts: Parts
     http: aiohttp.ClientSession
+    check_http: aiohttp.ClientSession
+    """A client of their own, so that no check waits for a connection that a download holds."""
     drives: DriveAccess
     workspaces: Path
 
@@ -83,18 +85,20 @@ class Workshop:
             parts=replace(self.parts, limits=limits),
         )
 
-    def open_source(self, source: Source, *, account_id: UUID) -> tuple[Datasource, str]:
+    def open_source(
+        self, source: Source, *, account_id: UUID, http: aiohttp.ClientSession | None = None
+    ) -> tuple[Datasource, str]:
         """The datasource that reads this source, and what it calls the item.
 
         Raises `DatasourceConfigurationError` where the operator has not set the service up.
         """
         if source.service_name is None:
-            return PublicUrlDatasource(self.http, self.settings), source.url or ""
+            return PublicUrlDatasource(http or self.http, self.settings), source.item
         try:
             datasource = self.drives.datasource(source.service_name, account_id=account_id)
         except ConfigurationError as error:
             raise DatasourceConfigurationError(str(error)) from error
-        return datasource, source.service_item_id or ""
+        return datasource, source.item
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,31 +111,53 @@ class Begun:
     sync: Sync | None
 
 
-async def carry_out(run_id: UUID, workshop: Workshop) -> None:
+async def carry_out(run_id: UUID, workshop: Workshop) -> UUID | None:
     """Carry the run out and record how it ended. A run that has ended is left alone.
 
-    Raises only what makes the job itself fail: a lost database, or being called off.
+    Returns whose run it was. Raises only what makes the job itself fail: a lost database, or being
+    called off.
     """
     async with workshop.pool.connection() as connection:
         begun = await begin(connection, run_id)
     if begun is None:
-        return
-    with structlog.contextvars.bound_contextvars(
-        run_id=str(run_id), sync_id=str(begun.run.sync_id), account=begun.account.name
-    ):
+        return None
+    story = RunStory(begun.run)
+    with structlog.contextvars.bound_contextvars(**_names(begun)):
         try:
-            with coded_database_errors():
-                await _attempt(begun, workshop)
-        except asyncio.CancelledError:
-            await _hand_back(begun, workshop)
-            raise
-        except FencedError as error:
-            log.warning("run_fenced", reason=str(error))
-        except RunError as error:
-            await _record_failure(begun, error, workshop)
-        except Exception as error:  # recorded, as every end of a run is
-            log.exception("run_failed_unforeseen")
-            await _record_failure(begun, UnknownError(type(error).__name__), workshop)
+            await _recorded(begun, workshop, story)
+        finally:
+            story.tell()
+    return begun.account.id
+
+
+def _names(begun: Begun) -> dict[str, object]:
+    """What every line about a run is told apart by; the stage follows the run."""
+    run = begun.run
+    return {
+        "run_id": str(run.id),
+        "sync_id": str(run.sync_id) if run.sync_id else None,
+        "account": begun.account.name,
+        "stage": None,
+    }
+
+
+async def _recorded(begun: Begun, workshop: Workshop, story: RunStory) -> None:
+    """An attempt that is recorded however it ends, unless it is called off or fenced."""
+    try:
+        with coded_database_errors():
+            await _attempt(begun, workshop, story)
+    except asyncio.CancelledError:
+        story.left("handed_back")
+        await _hand_back(begun, workshop)
+        raise
+    except FencedError as error:
+        story.left("fenced")
+        log.warning("run_fenced", reason=str(error))
+    except RunError as error:
+        await _record_failure(begun, error, workshop, story)
+    except Exception as error:  # recorded, as every end of a run is
+        log.exception("run_failed_unforeseen")
+        await _record_failure(begun, UnknownError(type(error).__name__), workshop, story)
 
 
 async def begin(connection: Connection, run_id: UUID) -> Begun | None:
@@ -158,7 +184,7 @@ async def begin(connection: Connection, run_id: UUID) -> Begun | None:
     return Begun(run=run, token=token, account=account, sync=sync)
 
 
-async def _attempt(begun: Begun, workshop: Workshop) -> None:
+async def _attempt(begun: Begun, workshop: Workshop, story: RunStory) -> None:
     if begun.run.attempt_count >= MOST_ATTEMPTS:
         raise StuckRunError(f"The worker ended {begun.run.attempt_count} times during this run.")
     if begun.sync is not None:
@@ -167,7 +193,7 @@ async def _attempt(begun: Begun, workshop: Workshop) -> None:
     max_bytes = SyncLimits.of(workshop.settings, begun.account.plan).max_file_bytes
     workshop = workshop.limited(largest_file(max_bytes, order.allowance), unpacked_bytes=max_bytes)
     fetch = _fetch_of(begun, order, workshop)
-    recorder = RunRecorder(workshop.pool, begun.account, begun.run, begun.token)
+    recorder = RunRecorder(workshop.pool, begun.account, begun.run, begun.token, story=story)
     try:
         async with open_workspace(workshop.workspaces) as workspace:
             await run_pipeline(
@@ -274,16 +300,20 @@ async def _hand_back(begun: Begun, workshop: Workshop) -> None:
         await repository.hand_back(connection, begun.run)
 
 
-async def _record_failure(begun: Begun, error: RunError, workshop: Workshop) -> None:
-    log.warning("run_failed", code=error.code, error=describe(error))
+async def _record_failure(
+    begun: Begun, error: RunError, workshop: Workshop, story: RunStory
+) -> None:
+    outcome = failure(error, stage_seconds=story.stage_seconds())
+    story.ended(outcome)
     try:
         async with workshop.pool.connection() as connection:
             await record_outcome(
                 connection,
                 begun.run.id,
                 token=begun.token,
-                outcome=failure(error),
-                now=datetime.now(UTC),
+                outcome=outcome,
+                now=await repository.read_clock(connection),
             )
     except FencedError as fenced:
+        story.left("fenced")
         log.warning("run_fenced", reason=str(fenced))

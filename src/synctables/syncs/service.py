@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, fields, replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Self
 from uuid import UUID, uuid4
 
@@ -19,7 +19,6 @@ from synctables.importer.model import ColumnType
 from synctables.jobs import defer_run
 from synctables.settings import Settings
 from synctables.syncs import repository
-from synctables.syncs.admission import admit
 from synctables.syncs.model import (
     Accept,
     LogEntry,
@@ -28,11 +27,13 @@ from synctables.syncs.model import (
     SchemaPolicy,
     Sync,
     SyncOptions,
+    SyncState,
 )
 from synctables.syncs.outcomes import abandon_runs
 from synctables.syncs.quotas import check_import_count, check_sync_count, check_sync_tables
 from synctables.syncs.repository import Connection
 from synctables.syncs.schedule import force_refusal, spread_seconds
+from synctables.syncs.turns import start_runs
 from synctables.syncs.uploads import store_upload
 
 LONGEST_INTERVAL_SECONDS = 2**31 - 1
@@ -46,6 +47,8 @@ class SyncLimits:
     minimum_interval_seconds: int
     sync_now_seconds: int
     max_file_bytes: int
+    runs_at_once: int
+    """Of one account; others wait."""
 
     @classmethod
     def of(cls, settings: Settings, plan: Plan | None = None) -> Self:
@@ -58,6 +61,7 @@ class SyncLimits:
             max_file_bytes=min(
                 settings.max_file_bytes, plan.max_file_bytes or settings.max_file_bytes
             ),
+            runs_at_once=plan.max_concurrent_runs or settings.runs_per_account,
         )
 
 
@@ -103,7 +107,7 @@ async def create_sync(
     source = checked_source(source)
     _check_interval(options.interval_seconds, limits)
     await check_sync_count(connection, account)
-    now = _now()
+    now = await repository.read_clock(connection)
     sync_id = uuid4()
     interval = timedelta(seconds=options.interval_seconds)
     await repository.insert_sync(
@@ -118,33 +122,8 @@ async def create_sync(
         spread_seconds=spread_seconds(sync_id, interval),
     )
     sync = await find_sync(connection, account_id=account.id, sync_id=sync_id)
-    run_id = await store_run(connection, sync)
-    await admit(connection, jobs_app, [account.id])
+    [run_id] = await start_runs(connection, jobs_app, [sync], at_once=limits.runs_at_once)
     return sync, run_id
-
-
-async def store_run(
-    connection: Connection,
-    sync: Sync,
-    *,
-    accept: tuple[Accept, ...] = (),
-    is_forced: bool = False,
-) -> UUID:
-    """Store a run of the sync. It waits until `admit` gives it a place of its account's."""
-    run_id = uuid4()
-    await repository.insert_run(
-        connection,
-        run_id=run_id,
-        account_id=sync.account_id,
-        sync_id=sync.id,
-        log_id=sync.log_id,
-        source=sync.source,
-        file_name=None,
-        options=sync.options,
-        accept=accept,
-        is_forced=is_forced,
-    )
-    return run_id
 
 
 async def list_syncs(connection: Connection, *, account_id: UUID) -> list[Sync]:
@@ -187,7 +166,8 @@ async def update_sync(
     run_at = sync.run_at
     if options.interval_seconds != sync.options.interval_seconds:
         _check_interval(options.interval_seconds, limits)
-        run_at = _now() + timedelta(seconds=options.interval_seconds)
+        now = await repository.read_clock(connection)
+        run_at = now + timedelta(seconds=options.interval_seconds)
     await repository.update_options(
         connection,
         sync_id,
@@ -207,7 +187,7 @@ async def delete_sync(connection: Connection, *, account_id: UUID, sync_id: UUID
     """
     sync = await find_sync(connection, account_id=account_id, sync_id=sync_id, for_update=True)
     if sync.table_id is not None:
-        await abandon_runs(connection, sync, now=_now())
+        await abandon_runs(connection, sync, now=await repository.read_clock(connection))
     await repository.delete_sync(connection, sync_id)
 
 
@@ -222,22 +202,28 @@ async def force_sync(
 ) -> Forced:
     """Queue a run now, unless one is under way or the last attempt is too recent.
 
-    Where the account's places are taken, it waits for one: `queued`, as it is in the queue.
+    A sync that waits to be checked is taken out of its batch.
     """
     sync = await find_sync(connection, account_id=account_id, sync_id=sync_id, for_update=True)
     refusal = force_refusal(
-        state=sync.state,
+        state=sync.state if sync.claim_id is None else SyncState.SUCCESS,
         created_at=sync.created_at,
         attempted_at=sync.attempted_at,
-        now=_now(),
+        now=await repository.read_clock(connection),
         gap=timedelta(seconds=limits.sync_now_seconds),
     )
     if refusal is not None:
         reason, seconds = refusal
         return Forced(enqueued=False, reason=reason, retry_after_seconds=seconds)
     await repository.mark_queued(connection, sync_id)
-    await store_run(connection, sync, accept=accept, is_forced=True)
-    await admit(connection, jobs_app, [account_id])
+    await start_runs(
+        connection,
+        jobs_app,
+        [sync],
+        at_once=limits.runs_at_once,
+        accept=accept,
+        is_forced=True,
+    )
     return Forced(enqueued=True)
 
 
@@ -280,7 +266,7 @@ async def create_import(
 
 async def list_pending_imports(connection: Connection, *, account_id: UUID) -> list[UUID]:
     """Ids of imports of the last 24 hours that have not ended, newest first."""
-    since = _now() - PENDING_IMPORTS_SHOWN_FOR
+    since = await repository.read_clock(connection) - PENDING_IMPORTS_SHOWN_FOR
     return await repository.list_unfinished_runs(connection, account_id, since=since)
 
 
@@ -304,15 +290,6 @@ async def latest_run(connection: Connection, *, log_id: UUID) -> Run | None:
     return await repository.latest_run(connection, log_id)
 
 
-async def queue_due_syncs(connection: Connection, jobs_app: App, *, limit: int) -> int:
-    """Claim due syncs and queue a run of each. Returns how many."""
-    due = await repository.claim_due(connection, now=_now(), limit=limit)
-    for sync in due:
-        await store_run(connection, sync)
-    await admit(connection, jobs_app, {sync.account_id for sync in due})
-    return len(due)
-
-
 def checked_source(source: Source) -> Source:
     """The source as it is stored, its address validated. Raises `InvalidRequestError`."""
     if source.is_item or source.url is None:
@@ -329,7 +306,3 @@ def _check_interval(seconds: int, limits: SyncLimits) -> None:
         raise InvalidRequestError(
             f"Invalid interval: Sync interval must be at most {LONGEST_INTERVAL_SECONDS} seconds"
         )
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)

@@ -1,13 +1,13 @@
 -- Plans: what an account may do, and what is counted for whoever watches the service.
 
--- NULL in a limit: the plan sets none. What the settings of the server say holds in any case.
+-- NULL in a limit: the plan sets none. Interval, runs and file size are then those of the settings.
 CREATE TABLE plans (
     name                     text PRIMARY KEY,
     sync_tables              boolean NOT NULL DEFAULT true,
     private_tables           boolean NOT NULL DEFAULT true,
     max_syncs                integer CHECK (max_syncs >= 0),
     minimum_interval_seconds integer CHECK (minimum_interval_seconds > 0),
-    max_concurrent_runs      integer DEFAULT 3 CHECK (max_concurrent_runs > 0),
+    max_concurrent_runs      integer CHECK (max_concurrent_runs > 0),
     max_concurrent_imports   integer DEFAULT 3 CHECK (max_concurrent_imports > 0),
     max_file_bytes           bigint CHECK (max_file_bytes > 0),
     max_rows                 bigint CHECK (max_rows > 0),
@@ -23,12 +23,8 @@ CREATE INDEX ON accounts (plan);
 -- What a table takes, as of the last run that changed it; NULL: no run has measured it yet.
 ALTER TABLE tables ADD COLUMN size_bytes bigint;
 
--- A run of a sync gets its job when it is admitted to one of the places that its account has. Runs
--- of versions that know nothing of this have their job already.
-ALTER TABLE runs ADD COLUMN is_admitted boolean NOT NULL DEFAULT true;
-CREATE INDEX runs_waiting ON runs (account_id, created_at)
-    WHERE finished_at IS NULL AND NOT is_admitted;
-CREATE INDEX runs_admitted ON runs (account_id) WHERE finished_at IS NULL AND is_admitted;
+-- What fails, by code, for whoever watches the service.
+CREATE INDEX syncs_failing ON syncs (error_code) WHERE state = 'failure';
 
 -- What was counted since this database was made, for /metrics: added to in the transaction that
 -- makes it true. Shards, so that runs that end at the same moment do not wait for each other.

@@ -39,7 +39,7 @@ class RateLimits:
         now, per_second = self._clock(), self._capacity / 60
         tokens, filled_at = self._buckets.pop(account_id, (self._capacity, now))
         tokens = min(self._capacity, tokens + (now - filled_at) * per_second)
-        is_allowed = tokens >= 1
+        is_allowed = tokens > 1 - 1e-6  # six times a sixth is a little less than 1
         self._buckets[account_id] = (tokens - is_allowed, now)
         if len(self._buckets) > MOST_BUCKETS:
             self._buckets.popitem(last=False)

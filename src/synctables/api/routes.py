@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter
 
-from synctables.api import drives, health, imports, logs, previews, synchronizations, users
+from synctables.api import drives, health, imports, logs, metrics, previews, synchronizations, users
 
 ROUTERS: tuple[APIRouter, ...] = (
     synchronizations.router,
@@ -12,4 +12,5 @@ ROUTERS: tuple[APIRouter, ...] = (
     logs.router,
     users.router,
     health.router,
+    metrics.router,
 )

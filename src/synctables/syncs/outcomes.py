@@ -17,6 +17,7 @@ from synctables.datasources.base import SourceVersion
 from synctables.errors import FencedError, RefusedError, RunError
 from synctables.importer.model import Column
 from synctables.importer.publish import notify
+from synctables.redaction import redact_text
 from synctables.syncs import repository, totals
 from synctables.syncs.check_rows import Check
 from synctables.syncs.model import Run, RunState, Sync, SyncOptions, SyncState
@@ -119,8 +120,11 @@ def failure(error: RunError, *, stage_seconds: dict[str, float] | None = None) -
 
 
 def describe(error: RunError) -> str:
-    """Title, this case, and what to do: the ``error_message`` that users read."""
-    parts = dict.fromkeys((error.title, str(error), error.hint))
+    """Title, this case, and what to do: the ``error_message`` that users read.
+
+    This case may quote other people's servers and libraries, so secrets are taken out of it.
+    """
+    parts = dict.fromkeys((error.title, redact_text(str(error)), error.hint))
     return " ".join(part if part.endswith((".", "!", "?")) else f"{part}." for part in parts)
 
 

@@ -62,7 +62,7 @@ async def add(
             "shard": by.int % SHARDS,
             "names": [name.value for name, _ in counted],
             "labels": [label for _, label in counted],
-            "values": list(counted.values()),
+            "values": [float(value) for value in counted.values()],
         },
     )
 

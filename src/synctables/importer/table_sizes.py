@@ -15,7 +15,8 @@ ROW_BYTES = 36
 FILLED_SHARE = 0.85
 ID_INDEX_BYTES = 20
 SHAPE_INDEX_BYTES = 40
-"""Of each of both indexes on shapes, for a row that has one."""
+NO_SHAPE_INDEX_BYTES = 20
+"""Of each of both indexes on shapes, for a row that has one, and for a row that has none."""
 
 SMALLEST_SHAPE_BYTES = 25
 """A point."""
@@ -33,7 +34,8 @@ def estimate_table_bytes(layer: TypedLayer) -> int:
     kept = min(values, rows * TOASTED_FROM_BYTES)
     values = kept + (values - kept) * TOASTED_SHARE
     heap = (rows * ROW_BYTES + values) / FILLED_SHARE
-    return int(heap + rows * ID_INDEX_BYTES + 2 * shapes * SHAPE_INDEX_BYTES)
+    indexes = shapes * SHAPE_INDEX_BYTES + (rows - shapes) * NO_SHAPE_INDEX_BYTES
+    return int(heap + rows * ID_INDEX_BYTES + 2 * indexes)
 
 
 def _measure(layer: TypedLayer) -> tuple[float, int]:

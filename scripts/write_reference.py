@@ -79,6 +79,8 @@ def _default(value: object) -> str:
         return "unset"
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, tuple):
+        return f"`{','.join(map(str, value))}`"
     return f"`{value:,}`".replace(",", "") if isinstance(value, int) else f"`{value}`"
 
 

@@ -17,6 +17,7 @@ from synctables.api.calls import Services
 from synctables.api.headers import SecurityHeaders
 from synctables.api.openapi import describe
 from synctables.api.problems import UnforeseenErrors, install_problem_handlers
+from synctables.api.rate_limits import RateLimits
 from synctables.api.routes import ROUTERS
 from synctables.datasources.drives.access import DriveAccess
 from synctables.db.pool import create_pool
@@ -55,6 +56,7 @@ def create_app(settings: Settings, *, database_url: str) -> FastAPI:
         pool=pool,
         jobs_app=create_jobs_app(),
         drives=DriveAccess(settings, pool, database_url=database_url),
+        rate_limits=RateLimits(settings.api_calls_per_minute),
     )
     install_problem_handlers(app)
     _add_api(app)

@@ -8,6 +8,17 @@ from urllib.parse import urlsplit, urlunsplit
 
 import structlog
 
+from synctables.redaction import redact_event
+
+_QUIET = (
+    *("procrastinate", "uvicorn.access", "alembic"),
+    # Libraries that speak HTTP: below WARNING they log addresses, headers and bodies whole.
+    *("aiohttp", "asyncio", "box_sdk_gen", "boxsdk", "dropbox", "google", "googleapiclient"),
+    *("google_auth_httplib2", "google_auth_oauthlib", "httpcore", "httplib2", "httpx", "oauthlib"),
+    *("requests", "requests_oauthlib", "urllib3"),
+)
+"""Loggers that tell only what went wrong, whatever the level."""
+
 
 def configure_logging(*, level: str = "INFO", as_json: bool = False) -> None:
     """Send structlog's and the standard library's records to stderr, one line each."""
@@ -17,6 +28,7 @@ def configure_logging(*, level: str = "INFO", as_json: bool = False) -> None:
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,  # before rendering, so that JSON has it too
+        redact_event,  # last: it sees everything, tracebacks included
     ]
     renderer: structlog.typing.Processor = (
         structlog.processors.JSONRenderer()
@@ -43,9 +55,8 @@ def configure_logging(*, level: str = "INFO", as_json: bool = False) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
-    # urllib3 logs whole paths, and those of a drive's downloads are keys by themselves.
-    for noisy in ("procrastinate", "uvicorn.access", "alembic", "urllib3"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
+    for name in _QUIET:
+        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def public_url(url: str) -> str:

@@ -17,6 +17,11 @@ from synctables.object_address import Place
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
+LOOPBACK: tuple[Network, ...] = (
+    ipaddress.IPv4Network("127.0.0.0/8"),
+    ipaddress.IPv6Network("::1/128"),
+)
+
 _PREFIX = "SYNCTABLES_"
 
 
@@ -65,7 +70,10 @@ class Settings(BaseSettings):
         default=1, ge=1, description="previews at once in one worker, beside its runs"
     )
     runs_per_account: int = Field(
-        default=3, ge=1, description="runs of one account at once, over all workers; others wait"
+        default=3,
+        ge=1,
+        description="runs of one account at once, over all workers, where its plan does not say; "
+        "others wait",
     )
     check_concurrency: int = Field(
         default=4, ge=1, description="batches of checks at once in one worker, beside its runs"
@@ -83,6 +91,11 @@ class Settings(BaseSettings):
     )
     preview_wait_seconds: float = Field(
         default=55.0, ge=0, description="how long the call for a preview may wait for its result"
+    )
+    api_calls_per_minute: int | None = Field(
+        default=None,
+        gt=0,
+        description="calls that one account may make of one API process; unset: any number",
     )
     public_url: str | None = Field(
         default=None,
@@ -153,6 +166,16 @@ class Settings(BaseSettings):
     azure_endpoint: str | None = Field(
         default=None, description="another server that speaks Azure Blob Storage"
     )
+    metrics_networks: Annotated[tuple[Network, ...], NoDecode] = Field(
+        default=LOOPBACK,
+        description="comma-separated CIDRs that may read /metrics without a token",
+    )
+    metrics_token: SecretStr | None = Field(
+        default=None, description="Bearer token that may read /metrics from anywhere"
+    )
+    metrics_accounts: bool = Field(
+        default=False, description="metrics of each account, by its name, as well"
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="DEBUG, INFO, WARNING or ERROR"
     )
@@ -174,7 +197,7 @@ class Settings(BaseSettings):
     def _raise_case(cls, value: Any) -> Any:
         return value.upper() if isinstance(value, str) else value
 
-    @field_validator("allowed_networks", mode="before")
+    @field_validator("allowed_networks", "metrics_networks", mode="before")
     @classmethod
     def _split_networks(cls, value: Any) -> Any:
         if not isinstance(value, str):

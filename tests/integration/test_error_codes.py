@@ -90,6 +90,8 @@ FAULTY_ADDRESSES = [
 ]
 
 PROVEN_ELSEWHERE = {
+    1011: "integration/test_quotas.py::"
+    "test_a_sync_whose_plan_has_no_sync_tables_any_more_fails_with_1011",
     1013: "integration/test_paged_sources.py::test_servers_before_10_1_are_refused",
     1014: "unit/test_names.py::test_no_free_table_name_is_an_error",
     1023: "integration/test_paged_sources.py::test_a_layer_that_cannot_be_queried_is_refused",
@@ -100,19 +102,23 @@ PROVEN_ELSEWHERE = {
     2102: "integration/test_runs.py::test_a_poisonous_version_is_refused_and_the_table_stays",
     2104: "integration/test_runs.py::test_a_dropped_table_is_said_and_not_made_anew",
     6667: "integration/test_sandbox.py::test_a_child_beyond_its_limits_is_killed",
+    6668: "integration/test_quotas.py::"
+    "test_more_rows_than_the_plan_allows_are_6668_and_the_table_stays",
+    6669: "integration/test_plans.py::test_more_imports_at_once_than_the_plan_allows_are_429",
     6671: "integration/test_error_codes.py::test_a_run_whose_worker_ends_again_and_again_is_stuck",
     6672: "integration/test_error_codes.py::test_a_database_that_goes_away_is_told_as_such",
     6673: "integration/test_apply.py::test_a_lock_that_stays_is_not_waited_for_for_ever",
     6674: "integration/test_fetch.py::test_a_full_disk_is_told_as_such",
     6675: "integration/test_sandbox.py::"
     "test_who_ended_the_child_decides_whether_the_file_is_to_blame",
+    8001: "integration/test_quotas.py::test_what_does_not_fit_after_all_is_rolled_back",
+    8002: "integration/test_quotas.py::test_more_tables_than_the_plan_allows_are_8002",
     99999: "integration/test_error_codes.py::test_what_nobody_foresaw_has_the_code_for_it",
 }
 
 NOT_RAISED_YET = {
-    **dict.fromkeys((1008, 1011, 1012, 1016, 1017, 1021), "files in cloud drives are not read yet"),
+    **dict.fromkeys((1008, 1012, 1016, 1017, 1021), "files in cloud drives are not read yet"),
     1022: "a table whose name is taken gets another name; there is no way to skip it yet",
-    **dict.fromkeys((6668, 6669, 8001, 8002), "accounts have no plans and quotas yet"),
 }
 
 REFERENCE = {

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from synctables.accounts.plans import Plan
 from synctables.errors import InvalidRequestError
 
 _NAME = re.compile(r"[a-z](?:[a-z0-9_-]{0,38}[a-z0-9])?", re.ASCII)
@@ -41,6 +42,7 @@ class Account:
     schema_name: str
     reader_role: str
     created_at: datetime
+    plan: Plan
 
 
 def check_account_name(name: str) -> None:

@@ -9,14 +9,16 @@ from psycopg import AsyncConnection
 from psycopg.rows import DictRow
 
 from synctables.accounts.model import Account
+from synctables.accounts.plans import read_plan
 
 # The schema bears the account's name: `NAME.table` is how its owner addresses a table.
-_COLUMNS = "accounts.id, accounts.name, accounts.reader_role, accounts.created_at"
+_COLUMNS = """accounts.id, accounts.name, accounts.reader_role, accounts.created_at,
+       (SELECT to_jsonb(plans) FROM plans WHERE plans.name = accounts.plan) AS plan"""
 
-_INSERT_ACCOUNT = """
+_INSERT_ACCOUNT = f"""
 INSERT INTO accounts (id, name, reader_role) VALUES (%(id)s, %(name)s, %(reader_role)s)
-RETURNING accounts.id, accounts.name, accounts.reader_role, accounts.created_at
-"""
+RETURNING {_COLUMNS}
+"""  # noqa: S608
 
 _LIST = f"SELECT {_COLUMNS} FROM accounts ORDER BY accounts.name"  # noqa: S608
 
@@ -128,4 +130,5 @@ def _to_account(row: dict[str, Any]) -> Account:
         schema_name=row["name"],
         reader_role=row["reader_role"],
         created_at=row["created_at"],
+        plan=read_plan(row["plan"]),
     )

@@ -16,6 +16,7 @@ from starlette.requests import HTTPConnection
 from synctables.accounts.model import Account
 from synctables.api.auth import authenticate_request, require_credentials
 from synctables.api.bodies import read_parameters
+from synctables.api.rate_limits import RateLimits
 from synctables.datasources.drives.access import DriveAccess
 from synctables.settings import Settings
 from synctables.syncs.service import SyncLimits
@@ -31,10 +32,7 @@ class Services:
     pool: AsyncConnectionPool[AsyncConnection[DictRow]]
     jobs_app: JobsApp
     drives: DriveAccess
-
-    @property
-    def limits(self) -> SyncLimits:
-        return SyncLimits.of(self.settings)
+    rate_limits: RateLimits
 
     @property
     def upload_dir(self) -> Path | None:
@@ -64,6 +62,11 @@ class Call:
     services: Services
     parameters: Mapping[str, Any] = field(repr=False)
 
+    @property
+    def limits(self) -> SyncLimits:
+        """What the server and the account's plan allow."""
+        return SyncLimits.of(self.services.settings, self.account.plan)
+
 
 def services_of(request: HTTPConnection) -> Services:
     services = request.app.state.services
@@ -75,13 +78,28 @@ def services_of(request: HTTPConnection) -> Services:
 async def open_call(request: Request, parameters: Mapping[str, Any]) -> AsyncIterator[Call]:
     """Authenticate the call in a new transaction, which ends with the block.
 
-    Raises `UnauthenticatedError`; a call that shows no key costs no connection.
+    Raises `UnauthenticatedError` or `TooManyCallsError`; a call that shows no key costs no
+    connection.
     """
     require_credentials(request, parameters)
     services = services_of(request)
     async with services.transaction() as connection:
-        account = await authenticate_request(request, connection, parameters)
+        account = await identify(request, connection, parameters)
         yield Call(account=account, connection=connection, services=services, parameters=parameters)
+
+
+async def identify(
+    request: Request, connection: AsyncConnection[DictRow], parameters: Mapping[str, Any]
+) -> Account:
+    """The account that calls, its call counted; once, however often its key is looked at.
+
+    Raises `UnauthenticatedError` or `TooManyCallsError`.
+    """
+    account = await authenticate_request(request, connection, parameters)
+    if not getattr(request.state, "is_counted", False):
+        services_of(request).rate_limits.take(account.id)
+        request.state.is_counted = True
+    return account
 
 
 async def _open_call(request: Request) -> AsyncIterator[Call]:

@@ -8,8 +8,10 @@ from synctables.api.schemas import ImportProblem, Problem
 
 _TEXTS = {
     400: "The call is wrong; the text says why. Nothing was changed.",
-    401: "No API key, or one that is not valid for this account.",
+    401: "No API key, one that is not valid for this account, or a plan without sync tables.",
+    403: "The account's plan allows no more of these.",
     404: "There is no such thing, or it is somebody else's.",
+    429: "Too many calls, or too many imports at once.",
     503: "The database does not answer at the moment.",
 }
 REFERENCE = "#/components/schemas/{model}"

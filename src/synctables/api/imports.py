@@ -10,6 +10,7 @@ from synctables.api.sources import find_source
 from synctables.api.uploads import receive
 from synctables.datasources.source import Source
 from synctables.syncs import service
+from synctables.syncs.quotas import check_privacy
 
 router = APIRouter(prefix="/api/v1/imports", tags=["imports"], responses=IMPORT_PROBLEMS)
 
@@ -23,6 +24,7 @@ async def create_import(request: Request) -> CreatedImport:
     async with receive(request) as received, open_call(request, received.parameters) as call:
         parameters = parse(ImportParameters, received.parameters)
         parameters.check()
+        check_privacy(call.account.plan, parameters.privacy)
         is_upload = received.content is not None and not parameters.names_source
         run_id = await service.create_import(
             call.connection,
@@ -32,7 +34,7 @@ async def create_import(request: Request) -> CreatedImport:
             file_name=received.file_name if is_upload else None,
             options=parameters.to_options(),
             content=received.content if is_upload else None,
-            limits=call.services.limits,
+            limits=call.limits,
         )
     return CreatedImport(item_queue_id=run_id)
 

@@ -6,6 +6,7 @@ from fastapi import APIRouter
 
 from synctables.api.calls import Call, CurrentCall
 from synctables.api.descriptions import PROBLEMS
+from synctables.api.own_syncs import find_own_sync
 from synctables.api.parameters import parse_id
 from synctables.api.schemas import Log, LogLine
 from synctables.syncs import service
@@ -16,8 +17,7 @@ router = APIRouter(prefix="/api/v1", tags=["logs"], responses=PROBLEMS)
 @router.get("/synchronizations/{import_id}/log")
 async def show_log_of_synchronization(import_id: str, call: CurrentCall) -> Log:
     """The log of a sync table: what its runs did, and how far the present one is."""
-    sync_id = parse_id(import_id, what="synchronization")
-    sync = await service.find_sync(call.connection, account_id=call.account.id, sync_id=sync_id)
+    sync = await find_own_sync(call, import_id)
     return await _read_log(call, sync.log_id)
 
 

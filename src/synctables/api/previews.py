@@ -14,6 +14,7 @@ from synctables.api.bodies import read_parameters
 from synctables.api.calls import Call, CurrentCall, Services, open_call
 from synctables.api.descriptions import PROBLEMS, parameters_of
 from synctables.api.jsonp import JsonpRoute
+from synctables.api.own_syncs import find_own_sync
 from synctables.api.parameters import (
     PreviewAddressParameters,
     PreviewParameters,
@@ -22,7 +23,7 @@ from synctables.api.parameters import (
 )
 from synctables.api.preview_schemas import PreviewAnswer
 from synctables.api.sources import find_source
-from synctables.syncs import previews, service
+from synctables.syncs import previews
 from synctables.syncs.previews import Preview
 
 router = APIRouter(prefix="/api/v1", tags=["previews"], route_class=JsonpRoute, responses=PROBLEMS)
@@ -46,10 +47,9 @@ async def preview_synchronization(
     Options that are given hold for this preview only. Answers with the result, or after ``wait``
     seconds with 202 and an id for ``GET /api/v1/preview/:id``.
     """
-    sync_id = parse_id(import_id, what="synchronization")
     async with open_call(request, await read_parameters(request)) as call:
         parameters = parse(PreviewParameters, call.parameters)
-        sync = await service.find_sync(call.connection, account_id=call.account.id, sync_id=sync_id)
+        sync = await find_own_sync(call, import_id)
         preview = await previews.create_preview(
             call.connection,
             call.services.jobs_app,
@@ -58,7 +58,7 @@ async def preview_synchronization(
             source=sync.source,
             options=parameters.changed(sync.options),
             accept=parameters.accept,
-            places=call.services.limits.places,
+            places=call.limits.places,
         )
     return await _answer(call, preview, request, response, wait=parameters.wait)
 
@@ -79,7 +79,7 @@ async def preview_address(request: Request, response: Response) -> PreviewAnswer
             source=await find_source(call, parameters),
             options=parameters.to_options(),
             accept=parameters.accept,
-            places=call.services.limits.places,
+            places=call.limits.places,
         )
     return await _answer(call, preview, request, response, wait=parameters.wait)
 

@@ -19,7 +19,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from synctables.db.pool import UNAVAILABLE
 from synctables.errors import (
     InvalidRequestError,
+    NotInPlanError,
+    PlanLimitError,
     TerminalError,
+    TooManyCallsError,
+    TooManyImportsError,
     TransientError,
     UnauthenticatedError,
     UnknownItemError,
@@ -30,7 +34,11 @@ log = structlog.stdlib.get_logger(__name__)
 STATUS_BY_ERROR: dict[type[Exception], int] = {
     InvalidRequestError: 400,
     UnauthenticatedError: 401,
+    NotInPlanError: 401,
+    PlanLimitError: 403,
     UnknownItemError: 404,
+    TooManyCallsError: 429,
+    TooManyImportsError: 429,
     TerminalError: 400,  # an upload that is too big, say: known before a run exists
     TransientError: 503,
     **dict.fromkeys(UNAVAILABLE, 503),
@@ -80,7 +88,15 @@ async def _answer_known(request: Request, error: Exception) -> JSONResponse:
     if isinstance(error, UNAVAILABLE):
         log.warning("api.database_unavailable", error=type(error).__name__, detail=text)
         text = _DATABASE_TEXT
-    return problem_response(request.scope["path"], status=_find_status(error), text=text)
+    return problem_response(
+        request.scope["path"], status=_find_status(error), text=text, headers=_headers(error)
+    )
+
+
+def _headers(error: Exception) -> dict[str, str]:
+    if isinstance(error, TooManyCallsError):
+        return {"Retry-After": str(error.retry_after_seconds)}
+    return {}
 
 
 async def _answer_framework(request: Request, error: Exception) -> JSONResponse:

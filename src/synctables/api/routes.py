@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter
 
-from synctables.api import drives, health, imports, logs, previews, synchronizations
+from synctables.api import drives, health, imports, logs, metrics, previews, synchronizations, users
 
 ROUTERS: tuple[APIRouter, ...] = (
     synchronizations.router,
@@ -10,5 +10,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     imports.router,
     drives.router,
     logs.router,
+    users.router,
     health.router,
+    metrics.router,
 )

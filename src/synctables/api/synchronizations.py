@@ -5,12 +5,12 @@ from fastapi import APIRouter, Response
 from synctables.api.calls import CurrentCall
 from synctables.api.descriptions import PROBLEMS, parameters_of
 from synctables.api.jsonp import JsonpRoute
+from synctables.api.own_syncs import find_own_sync, own_sync_id
 from synctables.api.parameters import (
     ChangeParameters,
     CreateParameters,
     ForceParameters,
     parse,
-    parse_id,
 )
 from synctables.api.schemas import (
     CreatedSynchronization,
@@ -29,8 +29,6 @@ router = APIRouter(
     responses=PROBLEMS,
 )
 
-_WHAT = "synchronization"
-
 
 @router.get("")
 async def list_synchronizations(call: CurrentCall) -> SynchronizationList:
@@ -46,7 +44,7 @@ async def create_synchronization(call: CurrentCall) -> CreatedSynchronization:
     """Make a table of the file at ``url``, or of an item of a service, and keep it fresh."""
     parameters = parse(CreateParameters, call.parameters)
     source = await find_source(call, parameters)
-    limits = call.services.limits
+    limits = call.limits
     sync, run_id = await service.create_sync(
         call.connection,
         call.services.jobs_app,
@@ -61,10 +59,7 @@ async def create_synchronization(call: CurrentCall) -> CreatedSynchronization:
 @router.get("/{import_id}")
 async def show_synchronization(import_id: str, call: CurrentCall) -> Synchronization:
     """One sync table."""
-    sync_id = parse_id(import_id, what=_WHAT)
-    return Synchronization.of(
-        await service.find_sync(call.connection, account_id=call.account.id, sync_id=sync_id)
-    )
+    return Synchronization.of(await find_own_sync(call, import_id))
 
 
 @router.put("/{import_id}", openapi_extra=parameters_of(ChangeParameters))
@@ -73,9 +68,9 @@ async def change_synchronization(import_id: str, call: CurrentCall) -> Synchroni
     sync = await service.update_sync(
         call.connection,
         account_id=call.account.id,
-        sync_id=parse_id(import_id, what=_WHAT),
+        sync_id=await own_sync_id(call, import_id),
         changes=parse(ChangeParameters, call.parameters).to_changes(),
-        limits=call.services.limits,
+        limits=call.limits,
     )
     return Synchronization.of(sync)
 
@@ -83,7 +78,7 @@ async def change_synchronization(import_id: str, call: CurrentCall) -> Synchroni
 @router.delete("/{import_id}", status_code=204)
 async def delete_synchronization(import_id: str, call: CurrentCall) -> Response:
     """Stop syncing. The table stays, as a standard table."""
-    sync_id = parse_id(import_id, what=_WHAT)
+    sync_id = await own_sync_id(call, import_id)
     await service.delete_sync(call.connection, account_id=call.account.id, sync_id=sync_id)
     return Response(status_code=204)
 
@@ -91,9 +86,7 @@ async def delete_synchronization(import_id: str, call: CurrentCall) -> Response:
 @router.get("/{import_id}/sync_now")
 async def show_state(import_id: str, call: CurrentCall) -> SyncStateAnswer:
     """Whether the sync table is syncing."""
-    sync_id = parse_id(import_id, what=_WHAT)
-    sync = await service.find_sync(call.connection, account_id=call.account.id, sync_id=sync_id)
-    return SyncStateAnswer(state=sync.state)
+    return SyncStateAnswer(state=(await find_own_sync(call, import_id)).state)
 
 
 @router.put(
@@ -103,13 +96,13 @@ async def show_state(import_id: str, call: CurrentCall) -> SyncStateAnswer:
 )
 async def force_synchronization(import_id: str, call: CurrentCall) -> ForcedSync:
     """Queue a run now. Refused within 900 seconds after the last attempt."""
-    sync_id = parse_id(import_id, what=_WHAT)
+    sync_id = await own_sync_id(call, import_id)
     forced = await service.force_sync(
         call.connection,
         call.services.jobs_app,
         account_id=call.account.id,
         sync_id=sync_id,
         accept=parse(ForceParameters, call.parameters).accept,
-        limits=call.services.limits,
+        limits=call.limits,
     )
     return ForcedSync.of(forced, sync_id=sync_id)

@@ -15,9 +15,9 @@ from typing import IO, Any
 from anyio import to_thread
 from fastapi import Request
 
-from synctables.api.auth import authenticate_request, find_credentials
+from synctables.api.auth import find_credentials
 from synctables.api.bodies import MAX_BODY_BYTES, check_texts, read_parameters, read_query
-from synctables.api.calls import Services, services_of
+from synctables.api.calls import identify, services_of
 from synctables.api.multipart import FieldRead, FileBegun, FileData, MultipartReader, is_multipart
 from synctables.errors import (
     DiskFullError,
@@ -25,6 +25,7 @@ from synctables.errors import (
     FileTooBigError,
     UnauthenticatedError,
 )
+from synctables.syncs.service import SyncLimits
 
 PIECE_BYTES = 1_048_576
 UNKNOWN_SENDER_BYTES = 16_777_216
@@ -100,7 +101,8 @@ async def receive(request: Request) -> AsyncIterator[Received]:
 
     A multipart form, or with ``filename`` in the query any body, is an upload. The key of an
     upload is checked before its file is taken; in a form it should stand before the file.
-    Raises `InvalidRequestError`, `UnauthenticatedError`, `FileTooBigError`, `EmptyFileError`.
+    Raises `InvalidRequestError`, `UnauthenticatedError`, `TooManyCallsError`, `FileTooBigError`,
+    `EmptyFileError`.
     """
     content_type = request.headers.get("content-type", "")
     query = read_query(request)
@@ -117,8 +119,7 @@ async def receive(request: Request) -> AsyncIterator[Received]:
 
 
 async def _receive_raw(request: Request, spool: Spool, query: dict[str, Any]) -> Received:
-    await _check_key(request, query)
-    limit = services_of(request).settings.max_file_bytes
+    limit = await _identify_sender(request, query)
     _check_declared_length(request, limit)
     async for chunk in request.stream():
         await spool.write(chunk)
@@ -135,10 +136,14 @@ class _FormReception:
     parameters: dict[str, Any]
     file_name: str | None = None
     is_known: bool = field(default=False, init=False)
+    max_bytes: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.max_bytes = services_of(self.request).settings.max_file_bytes
 
     async def receive(self, content_type: str) -> Received:
         await self._identify()
-        _check_declared_length(self.request, self._services.settings.max_file_bytes)
+        _check_declared_length(self.request, self.max_bytes)
         reader = MultipartReader(content_type, max_fields_bytes=MAX_BODY_BYTES)
         async for chunk in self.request.stream():
             for event in reader.feed(chunk):
@@ -148,10 +153,6 @@ class _FormReception:
         if self.file_name is None:
             return Received(parameters=self.parameters)
         return _received(self.parameters, self.file_name, self.spool)
-
-    @property
-    def _services(self) -> Services:
-        return services_of(self.request)
 
     async def _take(self, event: FieldRead | FileBegun | FileData) -> None:
         match event:
@@ -167,11 +168,11 @@ class _FormReception:
     async def _identify(self) -> None:
         authorization = self.request.headers.get("authorization")
         if not self.is_known and find_credentials(authorization, self.parameters) is not None:
-            await _check_key(self.request, self.parameters)
+            self.max_bytes = await _identify_sender(self.request, self.parameters)
             self.is_known = True
 
     def _check_size(self) -> None:
-        _check_size(self.spool, self._services.settings.max_file_bytes)
+        _check_size(self.spool, self.max_bytes)
         if not self.is_known and self.spool.size_bytes > UNKNOWN_SENDER_BYTES:
             raise UnauthenticatedError(
                 "Give the API key before the file: in the query, in a header, or as the form's "
@@ -179,11 +180,14 @@ class _FormReception:
             )
 
 
-async def _check_key(request: Request, parameters: Mapping[str, Any]) -> None:
+async def _identify_sender(request: Request, parameters: Mapping[str, Any]) -> int:
+    """How large a file the account of this call may send."""
     if find_credentials(request.headers.get("authorization"), parameters) is None:
         raise UnauthenticatedError("An upload needs an API key in its query or in a header.")
-    async with services_of(request).transaction() as connection:
-        await authenticate_request(request, connection, parameters)
+    services = services_of(request)
+    async with services.transaction() as connection:
+        account = await identify(request, connection, parameters)
+    return SyncLimits.of(services.settings, account.plan).max_file_bytes
 
 
 def _check_declared_length(request: Request, limit: int) -> None:

@@ -12,7 +12,17 @@ from typing import Annotated, NoReturn
 import typer
 from typer.main import get_command
 
-from synctables.cli import accounts, database, drives, imports, parts, previews, serve, syncs
+from synctables.cli import (
+    accounts,
+    database,
+    drives,
+    imports,
+    parts,
+    plans,
+    previews,
+    serve,
+    syncs,
+)
 from synctables.cli.output import complain
 from synctables.errors import InvalidRequestError, SynctablesError
 
@@ -46,6 +56,7 @@ previews.register(app)
 imports.register(app)
 drives.register(app)
 accounts.register(app)
+plans.register(app)
 database.register(app)
 
 

@@ -1,26 +1,22 @@
 """``synctables account``: who may use this service. Straight to the database."""
 
-import asyncio
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from synctables.cli.options import AsJson, DataDir
 from synctables.cli.output import print_json, print_table, say
-from synctables.cli.places import find_database_url, read_settings
-from synctables.errors import ConfigurationError
+from synctables.cli.transactions import in_database
 
 if TYPE_CHECKING:
     from psycopg import AsyncConnection
     from psycopg.rows import DictRow
 
-    Work = Callable[[AsyncConnection[DictRow]], Awaitable["Result"]]
-
-Result = TypeVar("Result")
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The account's name.")]
 
-account = typer.Typer(help="Create accounts, list them, renew their keys.")
+PlanName = Annotated[str, typer.Argument(metavar="PLAN", help="The plan's name.")]
+
+account = typer.Typer(help="Create accounts, list them, give them plans, renew their keys.")
 key = typer.Typer(help="The account's API key.")
 account.add_typer(key, name="key")
 
@@ -30,14 +26,22 @@ def register(app: typer.Typer) -> None:
 
 
 @account.command()
-def create(name: Name, *, as_json: AsJson = False, data_dir: DataDir = None) -> None:
+def create(
+    name: Name,
+    *,
+    plan: Annotated[str, typer.Option("--plan", help="The account's plan.")] = "default",
+    as_json: AsJson = False,
+    data_dir: DataDir = None,
+) -> None:
     """Create an account and print its API key, which is not kept anywhere."""
-    from synctables.accounts import service
+    from synctables.accounts import plans, service
 
     async def work(connection: "AsyncConnection[DictRow]") -> str:
-        return (await service.create_account(connection, name=name))[1]
+        api_key = (await service.create_account(connection, name=name))[1]
+        await plans.set_plan(connection, account=name, plan=plan)
+        return api_key
 
-    _print_key(name, _in_database(work, data_dir), as_json=as_json)
+    _print_key(name, in_database(work, data_dir), as_json=as_json)
 
 
 @account.command("list")
@@ -45,17 +49,33 @@ def list_accounts(*, as_json: AsJson = False, data_dir: DataDir = None) -> None:
     """List the accounts."""
     from synctables.accounts import service
 
-    found = _in_database(service.list_accounts, data_dir)
+    found = in_database(service.list_accounts, data_dir)
     if as_json:
         print_json(
-            [{"username": item.name, "created_at": item.created_at.isoformat(timespec="seconds")}
+            [{"username": item.name, "created_at": item.created_at.isoformat(timespec="seconds"),
+              "plan": item.plan.name}
              for item in found]
         )  # fmt: skip
         return
     print_table(
-        ("Account", "Created"),
-        [(item.name, item.created_at.isoformat(timespec="seconds")) for item in found],
+        ("Account", "Created", "Plan"),
+        [
+            (item.name, item.created_at.isoformat(timespec="seconds"), item.plan.name)
+            for item in found
+        ],
     )
+
+
+@account.command("set-plan")
+def set_plan(name: Name, plan: PlanName, *, data_dir: DataDir = None) -> None:
+    """Give an account another plan. What it has beyond the new limits stays."""
+    from synctables.accounts import plans
+
+    async def work(connection: "AsyncConnection[DictRow]") -> None:
+        await plans.set_plan(connection, account=name, plan=plan)
+
+    in_database(work, data_dir)
+    say(f"Account {name} has the plan {plan}.")
 
 
 @key.command()
@@ -66,7 +86,7 @@ def rotate(name: Name, *, as_json: AsJson = False, data_dir: DataDir = None) -> 
     async def work(connection: "AsyncConnection[DictRow]") -> str:
         return await service.rotate_key(connection, name=name)
 
-    _print_key(name, _in_database(work, data_dir), as_json=as_json)
+    _print_key(name, in_database(work, data_dir), as_json=as_json)
 
 
 def _print_key(name: str, api_key: str, *, as_json: bool) -> None:
@@ -74,30 +94,3 @@ def _print_key(name: str, api_key: str, *, as_json: bool) -> None:
         print_json({"username": name, "api_key": api_key})
     else:
         say(f"API key of account {name} (shown once): {api_key}")
-
-
-def _in_database(work: "Work[Result]", data_dir: DataDir) -> Result:
-    """Do ``work`` in one transaction, on a database that is migrated first if it is new."""
-    return asyncio.run(_connected(work, find_database_url(read_settings(data_dir))))
-
-
-async def _connected(work: "Work[Result]", database_url: str) -> Result:
-    import psycopg
-
-    from synctables.db.migrate import migrate
-    from synctables.db.pool import connect
-
-    try:
-        connection = await connect(database_url, application_name="synctables account")
-    except psycopg.OperationalError as error:
-        raise ConfigurationError(f"The database cannot be reached: {error}") from error
-    async with connection:
-        cursor = await connection.execute(
-            "SELECT to_regclass('synctables.accounts') IS NULL AS is_new"
-        )
-        row = await cursor.fetchone()
-        await connection.commit()
-        if row is None or row["is_new"]:
-            await asyncio.to_thread(migrate, database_url)
-        async with connection.transaction():
-            return await work(connection)

@@ -32,6 +32,32 @@ def format_interval(seconds: int) -> str:
     return f"{seconds}s"
 
 
+_UNIT_BYTES = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
+
+
+def parse_size(text: str) -> int:
+    """``500MB``, ``20 GB`` (decimal) or plain bytes, as bytes. Raises `typer.BadParameter`."""
+    match = re.fullmatch(r"(\d{1,18})\s*([kmgt]?b|)", text.strip().lower(), re.ASCII)
+    if match is None:
+        raise typer.BadParameter(f"{text!r} is not a size. Write 500MB, 20GB, 1TB or bytes.")
+    return int(match[1]) * _UNIT_BYTES[match[2]]
+
+
+def parse_count(text: str) -> int:
+    """A whole number. Raises `typer.BadParameter`."""
+    if re.fullmatch(r"\d{1,18}", text.strip(), re.ASCII) is None:
+        raise typer.BadParameter(f"{text!r} is not a whole number.")
+    return int(text)
+
+
+def format_size(size_bytes: int) -> str:
+    """The shortest text that `parse_size` turns back into the same."""
+    for unit in ("tb", "gb", "mb", "kb"):
+        if size_bytes and size_bytes % _UNIT_BYTES[unit] == 0:
+            return f"{size_bytes // _UNIT_BYTES[unit]}{unit.upper()}"
+    return str(size_bytes)
+
+
 DataDir = Annotated[
     Path | None,
     typer.Option(

@@ -9,6 +9,9 @@
     │   ├── InvalidRequestError        400
     │   │   └── ConsentError           a cloud service gave no token for what the user brought back
     │   ├── UnauthenticatedError       401
+    │   ├── NotInPlanError             401
+    │   ├── PlanLimitError             403
+    │   ├── TooManyCallsError          429
     │   └── UnknownItemError           404
     ├── FencedError                    this worker was presumed dead; its run belongs to another
     └── RunError                       one run of a sync or import failed
@@ -52,11 +55,14 @@ from synctables.errors.family import (
     ConsentError,
     FencedError,
     InvalidRequestError,
+    NotInPlanError,
+    PlanLimitError,
     RequestError,
     RunError,
     ServerUnreachableError,
     SynctablesError,
     TerminalError,
+    TooManyCallsError,
     TransientError,
     UnauthenticatedError,
     UnknownItemError,
@@ -78,6 +84,7 @@ from synctables.errors.limits import (
     FileTooBigError,
     ReadTimeoutError,
     StorageQuotaError,
+    SyncsNotInPlanError,
     TableQuotaError,
     TooManyImportsError,
     TooManyRowsError,
@@ -158,8 +165,10 @@ __all__ = [
     "MalformedCsvError",
     "MalformedSpreadsheetError",
     "NotConnectedError",
+    "NotInPlanError",
     "PartialFileError",
     "PasswordProtectedError",
+    "PlanLimitError",
     "RasterError",
     "ReadTimeoutError",
     "ReaderEndedError",
@@ -171,11 +180,13 @@ __all__ = [
     "ServerUnreachableError",
     "StorageQuotaError",
     "StuckRunError",
+    "SyncsNotInPlanError",
     "SynctablesError",
     "TableNameError",
     "TableQuotaError",
     "TableVanishedError",
     "TerminalError",
+    "TooManyCallsError",
     "TooManyColumnsError",
     "TooManyImportsError",
     "TooManyLayersError",

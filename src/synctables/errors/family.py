@@ -31,6 +31,22 @@ class UnauthenticatedError(RequestError):
     """No valid key for the addressed account (401)."""
 
 
+class NotInPlanError(RequestError):
+    """What is asked for is no part of the account's plan (401)."""
+
+
+class PlanLimitError(RequestError):
+    """The account has as many of these as its plan allows (403)."""
+
+
+class TooManyCallsError(RequestError):
+    """The account calls more often than the server allows (429)."""
+
+    def __init__(self, message: str, *, retry_after_seconds: int) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
+
+
 class UnknownItemError(RequestError):
     """No such thing, or it is somebody else's (404)."""
 

@@ -8,7 +8,7 @@ from synctables.errors.family import TerminalError, TransientError
 class FileTooBigError(TerminalError):
     code = 6666
     title = "Dataset too big"
-    hint = "The file or its contents are larger than this server allows."
+    hint = "The file or its contents are larger than this server, or the account's plan, allows."
 
 
 class ReadTimeoutError(TerminalError):
@@ -25,6 +25,8 @@ class TooManyRowsError(TerminalError):
 
 
 class TooManyImportsError(TransientError):
+    """The account has as many imports under way as its plan allows (429)."""
+
     code = 6669
     title = "Too many concurrent imports"
     hint = "The account has as many imports running as its plan allows. Wait for one to end."
@@ -43,3 +45,11 @@ class TableQuotaError(TerminalError):
         "unlimited datasets"
     )
     hint = "The account has as many tables as its plan allows. Remove some or change the plan."
+
+
+class SyncsNotInPlanError(TerminalError):
+    """The code of a sync that may not run, as the reference system sets it."""
+
+    code = 1011
+    title = "Error retrieving data from datasource"
+    hint = "Sync tables are not part of the account's plan. The table stays as it is."

@@ -9,8 +9,12 @@ from synctables.errors import (
     IncompatibleSchemaError,
     RefusedError,
     RowLossRefusedError,
+    RunError,
+    StorageQuotaError,
+    TableQuotaError,
+    TooManyRowsError,
 )
-from synctables.importer.model import Column, LiveColumns, TypedLayer
+from synctables.importer.model import Allowance, Column, LiveColumns, TypedLayer
 
 _MOST_CHANGES_TOLD = 10
 
@@ -65,6 +69,35 @@ def refusals(
         _check_schema(layer, contract, live_columns, policy),
     )
     return tuple(r for r in checks if r is not None and r.override not in policy.accept)
+
+
+def exceeded(
+    layers: tuple[TypedLayer, ...],
+    allowance: Allowance,
+    *,
+    makes_tables: bool,
+    estimated_bytes: int | None,
+) -> RunError | None:
+    """What the account's plan does not allow of these layers; nobody can let it pass.
+
+    ``estimated_bytes``: what the tables will take at least; None where nothing limits that.
+    """
+    for layer in layers:
+        if allowance.max_rows is not None and layer.row_count > allowance.max_rows:
+            return TooManyRowsError(
+                f"{layer.name} has {layer.row_count:,} rows; the plan allows "
+                f"{allowance.max_rows:,} in a table."
+            )
+    if makes_tables and allowance.table_count is not None and len(layers) > allowance.table_count:
+        return TableQuotaError(
+            f"The file makes {len(layers):,} tables; the plan leaves {allowance.table_count:,}."
+        )
+    left = allowance.storage_bytes
+    if left is not None and estimated_bytes is not None and estimated_bytes > left:
+        return StorageQuotaError(
+            f"The file would take at least {estimated_bytes:,} bytes; the plan leaves {left:,}."
+        )
+    return None
 
 
 def _check_empty(layer: TypedLayer, live: int, policy: GatePolicy) -> RefusedError | None:

@@ -103,6 +103,18 @@ class Limits:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Allowance:
+    """What the account's plan leaves for one run; None: as much as there is."""
+
+    max_rows: int | None = None
+    """Of one table."""
+    table_count: int | None = None
+    """How many more tables."""
+    storage_bytes: int | None = None
+    """Of all tables that the run makes, or of the one that it refreshes."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Decision:
     """One thing decided on the way (delimiter, encoding, layer, CRS, …), for the report."""
 

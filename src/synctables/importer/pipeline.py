@@ -14,10 +14,12 @@ from psycopg_pool import AsyncConnectionPool
 
 from synctables.catalog.tables import Table
 from synctables.datasources.base import Fetched, NotModified, OnBytes
+from synctables.errors import RunError
 from synctables.importer.apply import Applied, Target, apply
 from synctables.importer.apply.model import Connection, Way
-from synctables.importer.gate import GatePolicy, gate
+from synctables.importer.gate import GatePolicy, exceeded, gate
 from synctables.importer.model import (
+    Allowance,
     Column,
     Layers,
     Limits,
@@ -29,6 +31,7 @@ from synctables.importer.model import (
 from synctables.importer.publish import publish
 from synctables.importer.sandbox import Sandbox, SandboxLimits, Spare
 from synctables.importer.table_names import table_base_name
+from synctables.importer.table_sizes import estimate_table_bytes
 from synctables.importer.workspace import scratch_beside
 
 Fetch = Callable[[Path, OnBytes], Awaitable[Fetched | NotModified]]
@@ -49,6 +52,7 @@ class Order:
     key_columns: tuple[str, ...]
     options: ReadOptions
     policy: GatePolicy
+    allowance: Allowance
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,6 +151,8 @@ async def run_pipeline(
         return
 
     async with during(Stage.GATE):
+        if (over := over_allowance(order, source)) is not None:
+            raise over
         for layer in source.typed.layers:
             gate(
                 layer,
@@ -221,6 +227,18 @@ def targets(order: Order, layers: Layers) -> list[Target]:
         )
         for layer in layers.layers
     ]
+
+
+def over_allowance(order: Order, source: Source) -> RunError | None:
+    """What the account's plan does not allow of the new version."""
+    layers = source.typed.layers
+    has_limit = order.allowance.storage_bytes is not None
+    return exceeded(
+        layers,
+        order.allowance,
+        makes_tables=order.live is None,
+        estimated_bytes=sum(map(estimate_table_bytes, layers)) if has_limit else None,
+    )
 
 
 def _count_bytes(recorder: StageRecorder) -> OnBytes:

@@ -19,6 +19,7 @@ from synctables.importer.pipeline import (
     Source,
     StageRecorder,
     count_rows,
+    over_allowance,
     read_source,
     targets,
 )
@@ -91,12 +92,17 @@ async def run_preview(
 
 async def _judge(order: Order, source: Source, during: Clock) -> tuple[RunError, ...]:
     async with during(Stage.GATE):
-        return refusals(
-            source.typed.layers[0],
-            live_row_count=order.live.row_count if order.live else None,
-            contract=order.contract,
-            live_columns=order.live_columns,
-            policy=order.policy,
+        over = over_allowance(order, source)
+        return (
+            (over,)
+            if over
+            else refusals(
+                source.typed.layers[0],
+                live_row_count=order.live.row_count if order.live else None,
+                contract=order.contract,
+                live_columns=order.live_columns,
+                policy=order.policy,
+            )
         )
 
 

@@ -10,6 +10,7 @@ from synctables.importer.gate import GatePolicy
 from synctables.importer.model import ReadOptions
 from synctables.importer.pipeline import Order
 from synctables.syncs.model import Accept, OnEmpty, SchemaPolicy, Sync, SyncOptions
+from synctables.syncs.quotas import find_allowance
 from synctables.syncs.repository import Connection
 
 
@@ -52,5 +53,8 @@ async def make_order(
             accepts_empty=options.on_empty is OnEmpty.ACCEPT,
             is_frozen=options.schema_policy is SchemaPolicy.FREEZE,
             accept=frozenset(accept),
+        ),
+        allowance=await find_allowance(
+            connection, account, table_id=live.id if live is not None else None
         ),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -16,11 +17,14 @@ from synctables.datasources.base import SourceVersion
 from synctables.errors import FencedError, RefusedError, RunError
 from synctables.importer.model import Column
 from synctables.importer.publish import notify
-from synctables.syncs import repository
+from synctables.redaction import redact_text
+from synctables.syncs import repository, totals
 from synctables.syncs.check_rows import Check
 from synctables.syncs.model import Run, RunState, Sync, SyncOptions, SyncState
 from synctables.syncs.repository import Connection, LogLine
+from synctables.syncs.run_story import count_run
 from synctables.syncs.schedule import next_slot, retry_at
+from synctables.syncs.totals import Total
 from synctables.syncs.uploads import delete_upload
 
 # In one order for everybody, against deadlocks.
@@ -92,24 +96,35 @@ class Outcome:
     """The layer that the table holds now."""
     left_out_layers: tuple[str, ...] = ()
     report: dict[str, Any] = field(default_factory=dict)
+    stage_seconds: dict[str, float] = field(default_factory=dict)
+    """Of each stage that was gone through."""
 
     @property
     def is_success(self) -> bool:
         return self.kind in (OutcomeKind.SUCCESS, OutcomeKind.NOT_MODIFIED)
 
 
-def failure(error: RunError) -> Outcome:
+def failure(error: RunError, *, stage_seconds: dict[str, float] | None = None) -> Outcome:
     """The outcome of a run that ended in ``error``."""
     if isinstance(error, RefusedError):
         kind = OutcomeKind.REFUSED
     else:
         kind = OutcomeKind.TRANSIENT if error.transient else OutcomeKind.TERMINAL
-    return Outcome(kind=kind, message=describe(error), error=error, http_status=error.http_status)
+    return Outcome(
+        kind=kind,
+        message=describe(error),
+        error=error,
+        http_status=error.http_status,
+        stage_seconds=stage_seconds or {},
+    )
 
 
 def describe(error: RunError) -> str:
-    """Title, this case, and what to do: the ``error_message`` that users read."""
-    parts = dict.fromkeys((error.title, str(error), error.hint))
+    """Title, this case, and what to do: the ``error_message`` that users read.
+
+    This case may quote other people's servers and libraries, so secrets are taken out of it.
+    """
+    parts = dict.fromkeys((error.title, redact_text(str(error)), error.hint))
     return " ".join(part if part.endswith((".", "!", "?")) else f"{part}." for part in parts)
 
 
@@ -141,6 +156,7 @@ async def record_outcome(
         connection,
         {"event": "run_ended", "run_id": run.id, "sync_id": run.sync_id, "outcome": outcome.kind},
     )
+    await totals.add(connection, count_run(run, outcome), by=run.id)
     await _hold_fence(connection, run.id, token)
 
 
@@ -179,6 +195,10 @@ async def record_checks(
     await repository.append_logs(
         connection, [line for row, _ in ends for line in _lines_of(row, by_id[row["id"]])]
     )
+    counted = Counter(_word_of(by_id[row["id"]]) for row in before)
+    await totals.add(
+        connection, {(Total.CHECKS, word): count for word, count in counted.items()}, by=check.id
+    )
     await notify(connection, {"event": "syncs_checked", "check_id": check.id, "count": len(ends)})
     changed = (by_id[row["id"]] for row in before)
     return [one.sync_id for one in changed if one.outcome is None and one.put_off is None]
@@ -194,7 +214,15 @@ async def abandon_runs(connection: Connection, sync: Sync, *, now: datetime) -> 
         run = await repository.get_run(connection, row["id"])
         if run is not None:
             await _finish_run(connection, run, outcome, now)
+            await totals.add(connection, count_run(run, outcome), by=run.id)
             await connection.execute("DELETE FROM fences WHERE run_id = %s", [run.id])
+
+
+def _word_of(checked: Checked) -> str:
+    """What came of a check, as it is counted."""
+    if checked.outcome is not None:
+        return checked.outcome.kind.value
+    return "changed" if checked.put_off is None else "put_off"
 
 
 def _after_check(row: DictRow, checked: Checked, now: datetime) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from uuid import UUID
 import structlog
 from psycopg_pool import AsyncConnectionPool
 
+from synctables.accounts.plans import Plan
 from synctables.accounts.service import get_account
 from synctables.datasources.base import Fetched, NotModified, OnBytes
 from synctables.errors import RunError, StuckRunError, UnknownError
@@ -33,6 +34,7 @@ from synctables.syncs.previews import (
 )
 from synctables.syncs.repository import Connection
 from synctables.syncs.runs import MOST_ATTEMPTS, Workshop, open_workspace
+from synctables.syncs.service import SyncLimits
 
 log = structlog.get_logger(__name__)
 
@@ -80,7 +82,8 @@ async def forget_previews(connection: Connection) -> None:
 async def _attempt(preview: Preview, workshop: Workshop) -> None:
     if preview.attempt_count > MOST_ATTEMPTS:
         raise StuckRunError(f"The worker ended {MOST_ATTEMPTS} times during this preview.")
-    order, sync = await _order(preview, workshop)
+    order, sync, plan = await _order(preview, workshop)
+    workshop = workshop.limited(SyncLimits.of(workshop.settings, plan).max_file_bytes)
     async with open_workspace(workshop.workspaces) as workspace:
         found = await run_preview(
             order,
@@ -99,7 +102,7 @@ async def _attempt(preview: Preview, workshop: Workshop) -> None:
         )
 
 
-async def _order(preview: Preview, workshop: Workshop) -> tuple[Order, Sync | None]:
+async def _order(preview: Preview, workshop: Workshop) -> tuple[Order, Sync | None, Plan]:
     async with workshop.pool.connection() as connection:
         account = await get_account(connection, account_id=preview.account_id)
         sync = None
@@ -113,7 +116,7 @@ async def _order(preview: Preview, workshop: Workshop) -> tuple[Order, Sync | No
             accept=preview.accept,
             every_layer=False,
         )
-    return order, sync
+    return order, sync, account.plan
 
 
 def _fetch_of(preview: Preview, workshop: Workshop) -> Fetch:

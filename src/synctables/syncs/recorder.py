@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +13,7 @@ import structlog
 from psycopg.types.json import Jsonb
 from psycopg_pool import AsyncConnectionPool
 
+from synctables.accounts.model import Account
 from synctables.datasources.base import NotModified
 from synctables.importer.apply import Applied
 from synctables.importer.model import Misfit, Stage, TypedLayer
@@ -21,7 +22,9 @@ from synctables.importer.publish import notify
 from synctables.syncs import repository
 from synctables.syncs.model import Run, RunState
 from synctables.syncs.outcomes import Outcome, OutcomeKind, record_outcome
+from synctables.syncs.quotas import check_tables
 from synctables.syncs.repository import Connection
+from synctables.syncs.run_story import RunStory
 
 PROGRESS_SECONDS = 0.5
 """Progress is written this often at most."""
@@ -37,8 +40,18 @@ log = structlog.get_logger(__name__)
 class RunRecorder:
     """The `Recorder` of one run, which writes through the worker's pool."""
 
-    def __init__(self, pool: AsyncConnectionPool[Connection], run: Run, token: UUID) -> None:
+    def __init__(
+        self,
+        pool: AsyncConnectionPool[Connection],
+        account: Account,
+        run: Run,
+        token: UUID,
+        *,
+        story: RunStory,
+    ) -> None:
         self._pool = pool
+        self._story = story
+        self._account = account
         self._run = run
         self._token = token
         self._stage: Stage | None = None
@@ -50,6 +63,7 @@ class RunRecorder:
         """A stage begins: say so in the run's record, its log, and to whoever listens."""
         self._stage = stage
         self._figures = {}
+        self._story.began(stage)
         structlog.contextvars.bind_contextvars(stage=stage.value)
         log.info("stage_began")
         if stage is Stage.PUBLISH:
@@ -96,15 +110,15 @@ class RunRecorder:
         """Record success inside the transaction that applies it."""
         first = imported.applied[0]
         totals = _total_rows(imported)
+        if self._run.sync_id is not None:  # before the account: so does whoever forces a run
+            await repository.get_sync(connection, self._run.sync_id, for_update=True)
+        await check_tables(connection, self._account, imported.applied)
         await repository.append_log(
             connection, self._run.log_id, *_details(imported), run_id=self._run.id
         )
-        await record_outcome(
+        await self._record(
             connection,
-            self._run.id,
-            token=self._token,
-            now=await repository.read_clock(connection),
-            outcome=Outcome(
+            Outcome(
                 kind=OutcomeKind.SUCCESS,
                 message=_success_message(imported, totals),
                 version=imported.fetched.version,
@@ -124,18 +138,26 @@ class RunRecorder:
     async def not_modified(self, outcome: NotModified) -> None:
         """Record that the table still equals the source."""
         async with self._pool.connection() as connection:
-            await record_outcome(
+            await self._record(
                 connection,
-                self._run.id,
-                token=self._token,
-                now=await repository.read_clock(connection),
-                outcome=Outcome(
+                Outcome(
                     kind=OutcomeKind.NOT_MODIFIED,
                     message="The source has not changed.",
                     version=outcome.version,
                     http_status=outcome.http_status,
                 ),
             )
+
+    async def _record(self, connection: Connection, outcome: Outcome) -> None:
+        outcome = replace(outcome, stage_seconds=self._story.stage_seconds())
+        await record_outcome(
+            connection,
+            self._run.id,
+            token=self._token,
+            now=await repository.read_clock(connection),
+            outcome=outcome,
+        )
+        self._story.ended(outcome)
 
     async def _write_progress(self) -> None:
         progress: dict[str, Any] = {"stage": self._stage, **self._figures}

@@ -16,6 +16,7 @@ from pydantic import TypeAdapter
 from synctables.datasources.base import SourceVersion
 from synctables.datasources.source import Source
 from synctables.importer.model import Column, ColumnType
+from synctables.redaction import redact_text
 from synctables.syncs.model import (
     Accept,
     LogEntry,
@@ -320,7 +321,7 @@ async def append_log(
 
 
 def _storable(text: str) -> str:
-    return text.replace("\x00", "\N{REPLACEMENT CHARACTER}")
+    return redact_text(text).replace("\x00", "\N{REPLACEMENT CHARACTER}")
 
 
 def _option_values(options: SyncOptions) -> dict[str, Any]:

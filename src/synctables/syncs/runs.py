@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -29,8 +29,10 @@ from synctables.errors import (
     ConfigurationError,
     DatasourceConfigurationError,
     FencedError,
+    NotInPlanError,
     RunError,
     StuckRunError,
+    SyncsNotInPlanError,
     UnknownError,
 )
 from synctables.importer.apply import coded_database_errors
@@ -40,11 +42,15 @@ from synctables.importer.pipeline import Fetch, Order, Parts, run_pipeline
 from synctables.importer.workspace import create_workspace, remove_workspace
 from synctables.settings import Settings
 from synctables.syncs import repository
+from synctables.syncs.file_sizes import largest_file, within_storage
 from synctables.syncs.model import Run, Sync
 from synctables.syncs.orders import make_order
-from synctables.syncs.outcomes import describe, failure, record_outcome
+from synctables.syncs.outcomes import failure, record_outcome
+from synctables.syncs.quotas import check_sync_tables
 from synctables.syncs.recorder import RunRecorder
 from synctables.syncs.repository import Connection
+from synctables.syncs.run_story import RunStory
+from synctables.syncs.service import SyncLimits
 from synctables.syncs.uploads import load_upload
 
 MOST_ATTEMPTS = 5
@@ -68,6 +74,16 @@ class Workshop:
     @property
     def pool(self) -> AsyncConnectionPool[Connection]:
         return self.parts.pool
+
+    def limited(self, max_file_bytes: int, *, unpacked_bytes: int | None = None) -> Workshop:
+        """The same for a run whose file may be no larger than this, and unpacked than that."""
+        limits = replace(self.parts.limits, max_bytes=unpacked_bytes or max_file_bytes)
+        return replace(
+            self,
+            settings=self.settings.model_copy(update={"max_file_bytes": max_file_bytes}),
+            drives=self.drives.limited(max_file_bytes),
+            parts=replace(self.parts, limits=limits),
+        )
 
     def open_source(
         self, source: Source, *, account_id: UUID, http: aiohttp.ClientSession | None = None
@@ -108,23 +124,43 @@ async def carry_out(run_id: UUID, workshop: Workshop) -> UUID | None:
         begun = await begin(connection, run_id)
     if begun is None:
         return None
-    with structlog.contextvars.bound_contextvars(
-        run_id=str(run_id), sync_id=str(begun.run.sync_id), account=begun.account.name
-    ):
+    story = RunStory(begun.run)
+    with structlog.contextvars.bound_contextvars(**_names(begun)):
         try:
-            with coded_database_errors():
-                await _attempt(begun, workshop)
-        except asyncio.CancelledError:
-            await _hand_back(begun, workshop)
-            raise
-        except FencedError as error:
-            log.warning("run_fenced", reason=str(error))
-        except RunError as error:
-            await _record_failure(begun, error, workshop)
-        except Exception as error:  # recorded, as every end of a run is
-            log.exception("run_failed_unforeseen")
-            await _record_failure(begun, UnknownError(type(error).__name__), workshop)
+            await _recorded(begun, workshop, story)
+        finally:
+            story.tell()
     return begun.account.id
+
+
+def _names(begun: Begun) -> dict[str, object]:
+    """What every line about a run is told apart by; the stage follows the run."""
+    run = begun.run
+    return {
+        "run_id": str(run.id),
+        "sync_id": str(run.sync_id) if run.sync_id else None,
+        "account": begun.account.name,
+        "stage": None,
+    }
+
+
+async def _recorded(begun: Begun, workshop: Workshop, story: RunStory) -> None:
+    """An attempt that is recorded however it ends, unless it is called off or fenced."""
+    try:
+        with coded_database_errors():
+            await _attempt(begun, workshop, story)
+    except asyncio.CancelledError:
+        story.left("handed_back")
+        await _hand_back(begun, workshop)
+        raise
+    except FencedError as error:
+        story.left("fenced")
+        log.warning("run_fenced", reason=str(error))
+    except RunError as error:
+        await _record_failure(begun, error, workshop, story)
+    except Exception as error:  # recorded, as every end of a run is
+        log.exception("run_failed_unforeseen")
+        await _record_failure(begun, UnknownError(type(error).__name__), workshop, story)
 
 
 async def begin(connection: Connection, run_id: UUID) -> Begun | None:
@@ -151,22 +187,35 @@ async def begin(connection: Connection, run_id: UUID) -> Begun | None:
     return Begun(run=run, token=token, account=account, sync=sync)
 
 
-async def _attempt(begun: Begun, workshop: Workshop) -> None:
+async def _attempt(begun: Begun, workshop: Workshop, story: RunStory) -> None:
     if begun.run.attempt_count >= MOST_ATTEMPTS:
         raise StuckRunError(f"The worker ended {begun.run.attempt_count} times during this run.")
+    if begun.sync is not None:
+        _check_plan(begun.account, begun.sync)
     order = await _order(begun, workshop)
-    recorder = RunRecorder(workshop.pool, begun.run, begun.token)
+    max_bytes = SyncLimits.of(workshop.settings, begun.account.plan).max_file_bytes
+    workshop = workshop.limited(largest_file(max_bytes, order.allowance), unpacked_bytes=max_bytes)
+    fetch = _fetch_of(begun, order, workshop)
+    recorder = RunRecorder(workshop.pool, begun.account, begun.run, begun.token, story=story)
     try:
         async with open_workspace(workshop.workspaces) as workspace:
             await run_pipeline(
                 order,
-                _fetch_of(begun, order, workshop),
+                within_storage(fetch, max_bytes=max_bytes, allowance=order.allowance),
                 workspace=workspace,
                 parts=workshop.parts,
                 recorder=recorder,
             )
     finally:
         await recorder.close()
+
+
+def _check_plan(account: Account, sync: Sync) -> None:
+    """A sync stays where its account's plan no longer has any; its runs fail."""
+    try:
+        check_sync_tables(account, sync)
+    except NotInPlanError as error:
+        raise SyncsNotInPlanError(str(error)) from error
 
 
 async def _order(begun: Begun, workshop: Workshop) -> Order:
@@ -254,16 +303,20 @@ async def _hand_back(begun: Begun, workshop: Workshop) -> None:
         await repository.hand_back(connection, begun.run)
 
 
-async def _record_failure(begun: Begun, error: RunError, workshop: Workshop) -> None:
-    log.warning("run_failed", code=error.code, error=describe(error))
+async def _record_failure(
+    begun: Begun, error: RunError, workshop: Workshop, story: RunStory
+) -> None:
+    outcome = failure(error, stage_seconds=story.stage_seconds())
+    story.ended(outcome)
     try:
         async with workshop.pool.connection() as connection:
             await record_outcome(
                 connection,
                 begun.run.id,
                 token=begun.token,
-                outcome=failure(error),
+                outcome=outcome,
                 now=await repository.read_clock(connection),
             )
     except FencedError as fenced:
+        story.left("fenced")
         log.warning("run_fenced", reason=str(fenced))

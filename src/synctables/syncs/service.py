@@ -11,6 +11,7 @@ from uuid import UUID, uuid4
 from procrastinate import App
 
 from synctables.accounts.model import Account
+from synctables.accounts.plans import Plan
 from synctables.datasources.addresses import validate_address
 from synctables.datasources.source import Source
 from synctables.errors import InvalidRequestError, UnknownItemError
@@ -30,6 +31,7 @@ from synctables.syncs.model import (
     SyncState,
 )
 from synctables.syncs.outcomes import abandon_runs
+from synctables.syncs.quotas import check_import_count, check_sync_count, check_sync_tables
 from synctables.syncs.repository import Connection
 from synctables.syncs.schedule import force_refusal, spread_seconds
 from synctables.syncs.turns import start_runs
@@ -41,7 +43,7 @@ PENDING_IMPORTS_SHOWN_FOR = timedelta(days=1)
 
 @dataclass(frozen=True, kw_only=True)
 class SyncLimits:
-    """What the operator allows."""
+    """What the operator allows: the tighter of what the settings say and the account's plan."""
 
     minimum_interval_seconds: int
     sync_now_seconds: int
@@ -51,13 +53,18 @@ class SyncLimits:
     """Of one account; others wait."""
 
     @classmethod
-    def of(cls, settings: Settings) -> Self:
+    def of(cls, settings: Settings, plan: Plan | None = None) -> Self:
+        plan = plan or Plan()
         return cls(
-            minimum_interval_seconds=settings.minimum_interval_seconds,
+            minimum_interval_seconds=max(
+                settings.minimum_interval_seconds, plan.minimum_interval_seconds or 0
+            ),
             sync_now_seconds=settings.sync_now_seconds,
-            max_file_bytes=settings.max_file_bytes,
+            max_file_bytes=min(
+                settings.max_file_bytes, plan.max_file_bytes or settings.max_file_bytes
+            ),
             places=settings.object_store_places,
-            runs_at_once=settings.runs_per_account,
+            runs_at_once=plan.max_concurrent_runs or settings.runs_per_account,
         )
 
 
@@ -97,10 +104,12 @@ async def create_sync(
 ) -> tuple[Sync, UUID]:
     """Store the sync, its first run and the run's job. Returns the sync and the run's id.
 
-    Raises `InvalidRequestError` before anything is stored.
+    Raises `InvalidRequestError`, `NotInPlanError` or `PlanLimitError` before anything is stored.
     """
+    check_sync_tables(account)
     source = checked_source(source, places=limits.places)
     _check_interval(options.interval_seconds, limits)
+    await check_sync_count(connection, account)
     now = await repository.read_clock(connection)
     sync_id = uuid4()
     interval = timedelta(seconds=options.interval_seconds)
@@ -232,9 +241,14 @@ async def create_import(
     content: AsyncIterator[bytes] | None,
     limits: SyncLimits,
 ) -> UUID:
-    """Store a plain import, of a source or of an uploaded file's ``content``, and its job."""
+    """Store a plain import, of a source or of an uploaded file's ``content``, and its job.
+
+    Raises `InvalidRequestError`, or `TooManyImportsError` where the account has as many under way
+    as its plan allows.
+    """
     if source.is_upload == (content is None):
         raise InvalidRequestError("Give either a url, an item of a service, or a file to import.")
+    await check_import_count(connection, account)
     run_id = uuid4()
     await repository.insert_run(
         connection,
@@ -248,6 +262,7 @@ async def create_import(
     )
     if content is not None:
         await store_upload(connection, run_id, content, max_bytes=limits.max_file_bytes)
+    await check_import_count(connection, account, besides=run_id)
     await defer_run(jobs_app, connection, run_id=run_id, sync_id=None)
     return run_id
 

@@ -25,12 +25,16 @@ SELECT id FROM accounts WHERE id = ANY(%(account_ids)s::uuid[]) ORDER BY id FOR 
 # What somebody asked for comes before what was only due. Plain imports never wait, nor count.
 _GIVE_TURNS = """
 UPDATE runs SET waits = false
-FROM unnest(%(account_ids)s::uuid[]) AS account (id)
+FROM (
+    SELECT accounts.id, coalesce(plans.max_concurrent_runs, %(at_once)s) AS at_once
+    FROM accounts JOIN plans ON plans.name = accounts.plan
+    WHERE accounts.id = ANY(%(account_ids)s::uuid[])
+) AS account
 CROSS JOIN LATERAL (
     SELECT waiting.id FROM runs AS waiting
     WHERE waiting.account_id = account.id AND waiting.finished_at IS NULL AND waiting.waits
     ORDER BY waiting.is_forced DESC, waiting.created_at
-    LIMIT greatest(0, %(at_once)s - (
+    LIMIT greatest(0, account.at_once - (
         SELECT count(*) FROM runs AS busy
         WHERE busy.account_id = account.id AND busy.finished_at IS NULL AND NOT busy.waits
           AND busy.sync_id IS NOT NULL))
@@ -76,7 +80,10 @@ async def start_runs(
 async def give_turns(
     connection: Connection, jobs_app: App, account_ids: Collection[UUID], *, at_once: int
 ) -> int:
-    """Make the jobs of runs that may begin now. Returns how many. Locks the accounts' rows."""
+    """Make the jobs of runs that may begin now. Returns how many. Locks the accounts' rows.
+
+    ``at_once``: of an account whose plan does not say otherwise.
+    """
     asked = {"account_ids": sorted(account_ids), "at_once": at_once}
     await connection.execute(_LOCK_ACCOUNTS, asked)
     rows = await (await connection.execute(_GIVE_TURNS, asked)).fetchall()

@@ -52,6 +52,11 @@ class DriveAccess:
         self._pool = pool
         self._database_url = database_url
 
+    def limited(self, max_file_bytes: int) -> DriveAccess:
+        """The same for files that are no larger than this."""
+        settings = self._settings.model_copy(update={"max_file_bytes": max_file_bytes})
+        return DriveAccess(settings, self._pool, database_url=self._database_url)
+
     def datasource(self, service: str, *, account_id: UUID) -> Datasource:
         """The account's drive. Raises `ConfigurationError`, `InvalidRequestError`."""
         tokens = self._tokens(service, account_id=account_id)

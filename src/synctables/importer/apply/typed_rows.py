@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from synctables.errors import LoadError
 from synctables.importer.apply.row_layouts import NEW, Numbers
 from synctables.importer.model import HASH_COLUMNS, TypedLayer
 
@@ -17,16 +19,16 @@ POSITION = "#position"
 
 
 def typed_schema(layer: TypedLayer) -> pa.Schema:
-    """All columns of the typed file."""
-    with pa.OSFile(str(layer.path)) as file:
+    """All columns of the typed file. Raises `LoadError` where it is no such file."""
+    with _coded(), pa.OSFile(str(layer.path)) as file:
         return pa.ipc.open_file(file).schema
 
 
 def typed_batches(layer: TypedLayer, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
     """These columns of all rows, in the batches in which they were written.
 
-    The sandbox wrote the file: nothing that it says of itself is taken for true. Raises
-    `pyarrow.ArrowInvalid` where lengths or offsets lead out of it, or text is none.
+    The sandbox wrote the file: nothing that it says of itself is taken for true. Raises `LoadError`
+    where lengths or offsets lead out of it, or text is none.
     """
     schema = typed_schema(layer)
     fields = [schema.get_field_index(name) for name in names]
@@ -34,9 +36,18 @@ def typed_batches(layer: TypedLayer, names: Sequence[str]) -> Iterator[pa.Record
     with pa.OSFile(str(layer.path)) as file:
         reader = pa.ipc.open_file(file, options=options)
         for number in range(reader.num_record_batches):
-            batch = reader.get_batch(number).select(list(names))
-            batch.validate(full=True)
+            with _coded():
+                batch = reader.get_batch(number).select(list(names))
+                batch.validate(full=True)
             yield batch
+
+
+@contextmanager
+def _coded() -> Iterator[None]:
+    try:
+        yield
+    except (pa.ArrowInvalid, OSError) as error:
+        raise LoadError(f"The typed file cannot be read: {error}") from error
 
 
 def chosen_rows(

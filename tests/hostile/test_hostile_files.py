@@ -21,7 +21,7 @@ from synctables.importer.model import Limits, ReadOptions
 from synctables.importer.sandbox import Sandbox, SandboxLimits
 from synctables.importer.workspace import create_workspace, remove_workspace
 from tests.hostile import archives, json_texts, lies, markup, paths, sheets, tricks
-from tests.hostile.bombs import CSV, GIB
+from tests.hostile.bombs import CSV, GIB, MIB
 from tests.hostile.traps import SECRET, Trap, had_visitors
 from tests.support.reading import empty_workspace, fetched
 
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from synctables.importer.model import Typed
 
 SECONDS = 30
-LIMITS = Limits(max_bytes=GIB)
-SANDBOX_LIMITS = SandboxLimits(memory_bytes=GIB, seconds=SECONDS, max_file_bytes=GIB)
-SPARE_SECONDS = 5
+LIMITS = Limits(max_bytes=256 * MIB)
+SANDBOX_LIMITS = SandboxLimits(memory_bytes=GIB, seconds=SECONDS, max_file_bytes=256 * MIB)
+SPARE_SECONDS = 20
 """What killing and cleaning up may take beyond."""
 
 TABLES: dict[str, dict[str, Trap]] = {

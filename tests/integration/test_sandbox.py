@@ -261,6 +261,7 @@ async def test_a_line_of_300_mb_is_refused_within_half_a_gigabyte(
         pytest.param(signal.SIGSEGV, LoadError, "crashed on this file .SIGSEGV", id="the file"),
         pytest.param(signal.SIGKILL, ReaderEndedError, "SIGKILL", id="somebody, or lack of memory"),
         pytest.param(signal.SIGTERM, ReaderEndedError, "SIGTERM", id="an operator"),
+        pytest.param(signal.SIGXCPU, ReadTimeoutError, "took longer", id="processor time"),
     ],
 )
 async def test_who_ended_the_child_decides_whether_the_file_is_to_blame(
@@ -270,6 +271,26 @@ async def test_who_ended_the_child_decides_whether_the_file_is_to_blame(
         os.kill(sandbox.pid, number)
         with pytest.raises(error, match=words):
             await unpack_into(sandbox, workspace, CSV, "a.csv")
+
+
+SPIN = """
+import os, sys
+from pathlib import Path
+from synctables.importer.confine import confine_early, confine_late
+
+workspace = Path(sys.argv[1])
+confine_early(os.getppid())
+confine_late(workspace, parent_pid=os.getppid(), memory_bytes=1 << 30, seconds=1, max_file_bytes=99)
+while True:
+    pass
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nothing is confined")
+def test_a_child_that_spins_is_told_apart_from_one_that_was_killed(workspace: Path) -> None:
+    command = [sys.executable, "-I", "-c", SPIN, str(workspace)]
+    finished = subprocess.run(command, env=scrubbed_environment(), check=False)
+    assert finished.returncode == -signal.SIGXCPU
 
 
 STARTER = """

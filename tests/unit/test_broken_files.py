@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from synctables.errors import (
+    DecompressionError,
     EncodingDetectionError,
     EncodingError,
     LoadError,
@@ -95,6 +96,7 @@ BROKEN: dict[str, tuple[str, Callable[[], bytes], type[RunError]]] = {
     "half a character in JSON": ("a.json", lambda: b'[{"a": "\\ud83d"}]', EncodingError),
     "half a character in a key": ("a.json", lambda: b'[{"\\ud83d": 1}]', EncodingError),
     "half a character in a list": ("a.json", lambda: b'[{"a": ["\\ud83d"]}]', EncodingError),
+    "a zip of its first four bytes": ("a.zip", lambda: b"PK\3\4", DecompressionError),
     "a value inside 900 lists": (
         "a.json", lambda: b'[{"a": ' + b"[" * 900 + b"]" * 900 + b"}]", LoadError,
     ),

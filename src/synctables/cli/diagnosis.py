@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import tempfile
 from pathlib import Path
 
@@ -26,6 +27,9 @@ from synctables.syncs.vital_signs import read_vital_signs
 OLDEST_POSTGRESQL = 14
 OLDEST_POSTGIS = (3, 2)
 _ASSETS = ("page.css", "page.js")
+
+_IS_LINUX = sys.platform == "linux"
+_NO_FILTER = "For the filter of system calls, install libseccomp (apt-get install libseccomp2)."
 
 _DATABASE = """
 SELECT current_setting('server_version_num')::integer / 10000 AS major,
@@ -170,7 +174,10 @@ def _sandbox() -> Finding:
     except (SynctablesError, OSError) as error:
         return _missing("sandbox", f"does not start: {error}", "Install Synctables again.")
     return Finding(
-        "sandbox", ok=True, detail=", ".join(f"{name}: {how}" for name, how in measures.items())
+        "sandbox",
+        ok=True,
+        detail=", ".join(f"{name}: {how}" for name, how in measures.items()),
+        remedy=_NO_FILTER if measures.get("calls") == "unfiltered" and _IS_LINUX else "",
     )
 
 

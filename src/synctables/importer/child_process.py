@@ -34,6 +34,9 @@ because RLIMIT_DATA stops it (`confine`)."""
 _FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 """Signals that no file brings about: an operator's, or the kernel's when memory runs out."""
 
+_OUT_OF_MEMORY = ("memory allocation of ", "std::bad_alloc")
+"""What Rust and C++ say on stderr before they abort because RLIMIT_DATA gave them no more."""
+
 OnProgress = Callable[[dict[str, object]], None]
 
 
@@ -160,8 +163,17 @@ class ChildProcess:
             return _timeout()
         if -code in _FROM_OUTSIDE:
             return ReaderEndedError(f"The reader was ended by {signal.Signals(-code).name}.")
+        said = await self._last_words()
+        if any(words in said for words in _OUT_OF_MEMORY):
+            return _too_much_memory()
         name = signal.Signals(-code).name if code < 0 else f"exit code {code}"
         return LoadError(f"The reader crashed on this file ({name}).")
+
+    async def _last_words(self) -> str:
+        """All that the ended child wrote to stderr."""
+        with suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(asyncio.shield(self._drain), 1)
+        return self.log
 
     async def _keep_limits(self, memory_bytes: int, seconds: float) -> None:
         loop = asyncio.get_running_loop()
@@ -172,9 +184,7 @@ class ChildProcess:
                 if loop.time() >= deadline:
                     self._verdict = _timeout()
                 elif process.memory_info().rss > memory_bytes:
-                    self._verdict = FileTooBigError(
-                        "Reading the file took more memory than this server allows."
-                    )
+                    self._verdict = _too_much_memory()
                 if self._verdict is not None:
                     os.killpg(self.pid, signal.SIGKILL)
                     return
@@ -187,6 +197,10 @@ class ChildProcess:
         while chunk := await self._process.stderr.read(8192):
             self._log += chunk
             del self._log[:-LOG_BYTES]
+
+
+def _too_much_memory() -> FileTooBigError:
+    return FileTooBigError("Reading the file took more memory than this server allows.")
 
 
 def _timeout() -> ReadTimeoutError:

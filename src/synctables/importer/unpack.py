@@ -295,4 +295,4 @@ def _hides_its_directory(path: Path) -> bool:
     """Whether ``path`` is a ZIP whose list of files is encrypted too (APPNOTE 4.4.4, bit 13)."""
     with path.open("rb") as file:
         head = file.read(8)
-    return head.startswith(b"PK\x03\x04") and bool(head[7] & 0x20)
+    return head.startswith(b"PK\x03\x04") and bool(head[7:] and head[7] & 0x20)

@@ -129,7 +129,7 @@ def _limit_resources(
     """Set every limit that can be set; returns their names."""
     wanted = {
         "core": 0,
-        "cpu": 2 * seconds,  # two threads may work at once
+        "cpu": seconds * max(os.cpu_count() or 1, 2),  # as many threads may work at once
         "fsize": max_file_bytes,
         "nofile": 512,
         "data": memory_bytes + HEADROOM_BYTES,
@@ -143,8 +143,11 @@ def _set_limit(name: str, value: int) -> bool:
     kind = getattr(resource, f"RLIMIT_{name.upper()}")
     _, hard = resource.getrlimit(kind)
     allowed = value if hard == resource.RLIM_INFINITY else min(value, hard)
+    # At the hard limit of processor time the kernel kills, and nobody would know what for; at the
+    # soft one it sends SIGXCPU (getrlimit(2)).
+    most = allowed if name != "cpu" or allowed == hard else allowed + 1
     try:
-        resource.setrlimit(kind, (allowed, allowed))
+        resource.setrlimit(kind, (allowed, most))
     except (ValueError, OSError):
         return False
     return True

@@ -1,8 +1,8 @@
 """Only the workspace may be written, only the workspace and the system's own files read.
 
 Landlock (Linux 5.13) needs no rights at all, so it also holds for a plain user, whose other files
-the child could read otherwise. What a newer kernel can refuse besides (TCP from 5.4 of its own
-versions on, unix sockets by path, UDP) is refused too: no rule allows any of it.
+the child could read otherwise. What newer kernels can refuse besides (TCP, signals, unix sockets,
+UDP) is refused too, since no rule allows any of it.
 https://docs.kernel.org/userspace-api/landlock.html
 """
 

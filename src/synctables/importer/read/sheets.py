@@ -26,8 +26,8 @@ SPARSE_SHARE = 0.01
 _ALWAYS_ENOUGH_CELLS = MAX_BLOCK_CELLS * SPARSE_SHARE
 
 _CELL = re.compile(rb'<(?:\w+:)?c\s[^>]*?\br="([A-Z]{1,3})(\d{1,7})"[^>]*>')
-_WIDE_CELL = re.compile(rb' r="([A-Z]{2,3})\d')
-ROW = re.compile(rb'[<:]row\s[^>]*?\br="(\d{1,7})"')
+_WIDE_CELL = re.compile(rb"""\sr\s*=\s*["']([A-Z]{2,3})\d""")
+ROW = re.compile(rb"""[<:]row\s[^>]*?\br\s*=\s*["'](\d{1,7})["']""")
 _ERROR_CELL = re.compile(rb'<(?:\w+:)?c\s[^>]*\bt="e"[^>]*>')
 _RELATION = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}id"
 

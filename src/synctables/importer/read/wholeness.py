@@ -1,9 +1,12 @@
-"""Whether an OSM or GML file is whole: GDAL reads one that was cut off as a smaller one."""
+"""Whether an OSM or GML file is whole: GDAL reads one that was cut off, or whose blobs of OSM data
+are broken, as a smaller one."""
 
 from __future__ import annotations
 
 import re
 import struct
+import zlib
+from collections.abc import Iterator
 from pathlib import Path
 
 from synctables.errors import LoadError
@@ -11,6 +14,10 @@ from synctables.errors import LoadError
 TAIL_BYTES = 4096
 _HEADER_BYTES = 64 * 1024
 """A longer blob header is an error (wiki.openstreetmap.org/wiki/PBF_Format)."""
+_MAX_BLOB_BYTES = 32 * 1024 * 1024
+"""Of a blob, as it is and uncompressed (same place)."""
+_RAW_SIZE, _ZLIB_DATA = 2, 3
+"""Fields of a Blob; with other compressions there is nothing to check here."""
 _ROOT = re.compile(rb"<([A-Za-z_][\w.:-]*)[\s/>]")
 _DATA_SIZE = 0x18
 """The tag of BlobHeader.datasize: field 3, a number."""
@@ -27,7 +34,7 @@ def refuse_cut_off(path: Path) -> None:
     is_xml = head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<")
     is_whole = _is_closed(head, tail) if is_xml else _has_whole_blobs(path)
     if not is_whole:
-        raise LoadError("The file is broken: its end is missing.")
+        raise LoadError("The file is broken: its end is missing, or something before it.")
 
 
 def _is_closed(head: bytes, tail: bytes) -> bool:
@@ -52,7 +59,36 @@ def _has_whole_blobs(path: Path) -> bool:
             if not header or blob_bytes is None:
                 return False
             position += 4 + length + blob_bytes
+            if blob_bytes > _MAX_BLOB_BYTES or not _is_sound(file.read(blob_bytes)):
+                return False
     return position == size
+
+
+def _is_sound(blob: bytes) -> bool:
+    """Whether the blob inflates to what it says, its checksum (RFC 1950) included."""
+    fields = dict(_fields(blob))
+    packed, size = fields.get(_ZLIB_DATA), fields.get(_RAW_SIZE)
+    if not isinstance(packed, bytes):
+        return True
+    inflater = zlib.decompressobj()
+    try:
+        found = len(inflater.decompress(packed, _MAX_BLOB_BYTES + 1))
+    except zlib.error:
+        return False
+    return inflater.eof and found == size
+
+
+def _fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
+    """Numbers and counted bytes of a protocol buffer, by field."""
+    position = 0
+    while position < len(message):
+        tag, position = _number(message, position)
+        value, position = _number(message, position)
+        if tag & 7 == 0:
+            yield tag >> 3, value
+        else:
+            yield tag >> 3, message[position : position + value]
+            position += value
 
 
 def _data_size(header: bytes) -> int | None:

@@ -160,6 +160,7 @@ async def _open_workshop(
                 settings=settings,
                 http=http,
                 check_http=check_http,
+                check_slots=asyncio.Semaphore(settings.connections),
                 drives=DriveAccess(settings, pool, database_url=database_url),
                 workspaces=workspaces,
                 parts=Parts(

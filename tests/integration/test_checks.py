@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
 from synctables.datasources.base import SourceVersion
-from synctables.errors import FencedError
+from synctables.datasources.source import Source
+from synctables.errors import DownloadError, DownloadTimeoutError, FencedError
 from synctables.syncs import repository
-from synctables.syncs.check_rows import begin_check
-from synctables.syncs.checks import is_same
+from synctables.syncs.check_rows import Target, begin_check
+from synctables.syncs.checks import Lane, is_same
 from synctables.syncs.claims import BATCH, Due, make_batches, queue_due_syncs
 from synctables.syncs.model import Sync, SyncState
 from synctables.syncs.outcomes import Checked, Outcome, OutcomeKind, record_checks
@@ -427,6 +429,46 @@ def test_only_what_tells_every_byte_tells_that_an_answer_is_the_same(
     now: dict[str, Any], known: dict[str, Any], expected: bool
 ) -> None:
     assert is_same(SourceVersion(**now), SourceVersion(**known)) is expected
+
+
+def lane_of_two(own: int, others: int) -> tuple[Lane, Target]:
+    def target(account: int) -> Target:
+        return Target(
+            sync_id=uuid4(),
+            account_id=UUID(int=account),
+            source=Source(url="http://h/a"),
+            version=SourceVersion(etag='"1"'),
+            lane="h",
+        )
+
+    targets = deque([target(1) for _ in range(own)] + [target(2) for _ in range(others)])
+    return Lane(name="h", targets=targets), target(1)
+
+
+def test_one_accounts_bad_luck_with_a_host_puts_others_off_and_not_for_long() -> None:
+    lane, asked = lane_of_two(2, 3)
+    busy = DownloadError("busy", retry_after_seconds=7200)
+    pauses = [one.put_off for one in lane.give_up_after(asked, busy)]
+    assert pauses == [timedelta(hours=2)] * 2 + [timedelta(minutes=15)] * 3
+    assert not lane.targets
+
+    lane, asked = lane_of_two(2, 3)
+    silence = DownloadTimeoutError("nothing")
+    assert [lane.give_up_after(asked, silence) for _ in range(5)] == [[]] * 5
+    found = lane.give_up_after(asked, silence)
+    assert [one.put_off for one in found] == [None] * 2 + [timedelta(minutes=1)] * 3
+    assert {str(one.outcome.error) for one in found if one.outcome} == {
+        "h answered none of the last 6 checks."
+    }
+
+
+def test_an_answer_of_any_kind_ends_the_silence_of_a_host() -> None:
+    lane, asked = lane_of_two(1, 1)
+    for _ in range(3):
+        for _ in range(5):
+            assert lane.give_up_after(asked, DownloadTimeoutError("nothing")) == []
+        assert lane.give_up_after(asked, DownloadError("500")) == []
+    assert len(lane.targets) == 2
 
 
 def due(lane: str, ranks: range) -> list[Due]:

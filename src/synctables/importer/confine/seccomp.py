@@ -6,7 +6,7 @@ children, and no namespace in which it would be somebody.
 
 libseccomp makes the filter: it knows the numbers of the calls on every machine, and refuses what
 comes by another machine's numbers (32 bits, x32). Python's bindings to it are not kept (decision
-0016), so these are the five functions that are needed.
+0017), so these are the five functions that are needed.
 """
 
 from __future__ import annotations

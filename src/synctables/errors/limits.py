@@ -25,6 +25,8 @@ class TooManyRowsError(TerminalError):
 
 
 class TooManyImportsError(TransientError):
+    """The account has as many imports under way as its plan allows (429)."""
+
     code = 6669
     title = "Too many concurrent imports"
     hint = "The account has as many imports running as its plan allows. Wait for one to end."

@@ -114,9 +114,11 @@ def _try_case(bench: Bench, findings: Findings, name: str, *, rows: int, runs: i
 
 def _run_case(bench: Bench, findings: Findings, name: str, *, rows: int, runs: int) -> None:
     began_at = time.monotonic()
-    count = len(findings.measurements)
+    count, figure_count = len(findings.measurements), len(findings.figures)
     with plan_case(bench, findings, rows=rows, runs=runs) as plan:
         CASES[name](plan)
+    for figure in findings.figures[figure_count:]:
+        _say(f"    {figure.what}: {figure.measured} (wanted: {figure.wanted})")
     for one in findings.measurements[count:]:
         mark = "*" if one.who == Ours.name else " "
         _say(
@@ -128,7 +130,7 @@ def _run_case(bench: Bench, findings: Findings, name: str, *, rows: int, runs: i
 
 def _write_results(findings: Findings, facts: dict[str, dict[str, str]], *, into: Path) -> None:
     into.mkdir(parents=True, exist_ok=True)
-    verdicts = judge(findings.measurements, findings.readings)
+    verdicts = [*judge(findings.measurements, findings.readings), *findings.figures]
     results = {
         **facts,
         "targets": [asdict(one) for one in verdicts],

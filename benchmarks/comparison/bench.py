@@ -77,6 +77,13 @@ class Bench:
         (position,) = self._superuser.execute(query).fetchone() or (0,)
         return int(position)
 
+    @property
+    def postmaster_pid(self) -> int:
+        """The first process of the PostgreSQL server."""
+        query = "SELECT current_setting('data_directory')"
+        (folder,) = self._superuser.execute(query).fetchone() or ("",)
+        return int((Path(folder) / "postmaster.pid").read_text().split()[0])
+
     def setting(self, name: str) -> str:
         """A setting of the PostgreSQL server."""
         (value,) = self.owner.execute("SELECT current_setting(%s)", [name]).fetchone() or ("",)

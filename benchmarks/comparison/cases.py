@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from comparison import files, rows
+from comparison import api_load, clock, files, rows
 from comparison.bench import Bench
 from comparison.contestants import Contestant
 from comparison.editions import Edition, write_edition
@@ -24,6 +24,7 @@ from comparison.peers.dlthub import Dlthub
 from comparison.peers.ogr2ogr import Ogr2ogr
 from comparison.peers.sha256sum import Sha256sum
 from comparison.readers import Reading, read_during
+from comparison.targets import Verdict
 
 PACKAGES = Path(__file__).resolve().parents[2] / "node_modules"
 
@@ -42,6 +43,8 @@ class Findings:
 
     measurements: list[Measurement] = field(default_factory=list)
     readings: list[Reading] = field(default_factory=list)
+    figures: list[Verdict] = field(default_factory=list)
+    """What is measured by itself, against nobody."""
     left_out: list[str] = field(default_factory=list)
     doubts: list[str] = field(default_factory=list)
 
@@ -241,10 +244,16 @@ CASES: dict[str, Callable[[Plan], None]] = {
     "equal": refresh_equal,
     "readers": read_meanwhile,
     "wal": refresh_wal,
+    "checks": clock.check_unchanged,
+    "claim": clock.claim_due,
+    "api": api_load.call_under_load,
 }
 
-SERVER_SETTINGS = {"wal": {"wal_level": "replica", "max_wal_senders": "10"}}
-"""Cases that want a cluster other than the product's own."""
+SERVER_SETTINGS: dict[str, dict[str, str]] = {
+    "wal": {"wal_level": "replica", "max_wal_senders": "10"},
+    "claim": {},
+}
+"""Cases that want a cluster other than the product's own, or one to themselves."""
 
 
 def _import_with_ogr2ogr(plan: Plan, edition: Edition, *, case: str) -> None:

@@ -56,6 +56,11 @@ class Ours:
         self.must_rewrite = False
 
     @property
+    def sync_id(self) -> str:
+        assert self._sync_id is not None
+        return self._sync_id
+
+    @property
     def table(self) -> sql.Identifier:
         """The table by its present name, in the schema of the first account."""
         assert self._table_name is not None

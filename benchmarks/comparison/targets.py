@@ -60,8 +60,6 @@ TARGETS = (
 )
 
 NOT_MEASURED = (
-    "checks of unchanged sources a second, claims among many syncs, the API under load:"
-    " no case here yet",
     "files of several gigabytes and the cost of a row from 10 k to 10 M rows: no case here",
 )
 

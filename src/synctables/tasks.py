@@ -14,6 +14,7 @@ from procrastinate.jobs import Job
 from synctables.datasources.drives.consents import forget_old_consents
 from synctables.importer.apply.edits import fold_edits
 from synctables.importer.apply.work_schema import sweep_work_schema
+from synctables.importer.workspace_owners import sweep_workspaces
 from synctables.jobs import (
     CHECK_QUEUE,
     CHECK_TASK,
@@ -94,6 +95,7 @@ def register_tasks(app: App, workshop: Workshop) -> None:
         async with workshop.pool.connection() as connection:
             await requeue_lost_runs(connection, app, at_once=at_once)
         if has_died:
+            await asyncio.to_thread(sweep_workspaces, workshop.workspaces.parent)
             async with workshop.pool.connection() as connection:
                 await sweep_work_schema(connection)
 
@@ -107,4 +109,5 @@ def register_tasks(app: App, workshop: Workshop) -> None:
             await fold_edits(connection)
         async with workshop.pool.connection() as connection:
             await sweep_work_schema(connection)
+        await asyncio.to_thread(sweep_workspaces, workshop.workspaces.parent)
         await forget_old_jobs(app)

@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
-import psutil
 import psycopg
 import structlog
 from procrastinate import App, PsycopgConnector
@@ -23,6 +22,7 @@ from synctables.importer.apply.work_schema import sweep_work_schema
 from synctables.importer.model import Limits
 from synctables.importer.pipeline import Parts
 from synctables.importer.sandbox import SandboxLimits, Spare
+from synctables.importer.workspace_owners import WORKSPACES, claim_workspaces
 from synctables.jobs import (
     CHECK_QUEUE,
     CLOCK_QUEUE,
@@ -49,7 +49,7 @@ async def run_worker(
     settings: Settings, database_url: str, *, data_dir: Path, stop: asyncio.Event
 ) -> None:
     """Work until ``stop`` is set. A database that goes away is waited for."""
-    workspaces = claim_workspaces(data_dir / "workspaces")
+    workspaces = claim_workspaces(data_dir / WORKSPACES)
     try:
         while not stop.is_set():
             try:
@@ -160,6 +160,7 @@ async def _open_workshop(
                 settings=settings,
                 http=http,
                 check_http=check_http,
+                check_slots=asyncio.Semaphore(settings.connections),
                 drives=DriveAccess(settings, pool, database_url=database_url),
                 workspaces=workspaces,
                 parts=Parts(
@@ -175,31 +176,3 @@ async def _open_workshop(
             )
     finally:
         await spare.close()
-
-
-def claim_workspaces(root: Path) -> Path:
-    """This process's own folder for workspaces; what dead workers of this machine left is removed.
-
-    A folder is named by process id and start time, so that a reused id is no excuse to keep it.
-    """
-    root.mkdir(parents=True, exist_ok=True)
-    for folder in root.iterdir():
-        if not _has_live_owner(folder.name):
-            shutil.rmtree(folder, ignore_errors=True)
-    own = root / _owner_name(psutil.Process())
-    own.mkdir(mode=0o711, exist_ok=True)
-    return own
-
-
-def _has_live_owner(name: str) -> bool:
-    process_id = name.partition("-")[0]
-    if not process_id.isdigit():
-        return False
-    try:
-        return _owner_name(psutil.Process(int(process_id))) == name
-    except psutil.Error:
-        return False
-
-
-def _owner_name(process: psutil.Process) -> str:
-    return f"{process.pid}-{int(process.create_time() * 100)}"

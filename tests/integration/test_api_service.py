@@ -41,9 +41,11 @@ def test_health_tells_database_queue_and_heartbeat(api_server: ApiServer) -> Non
         {
             "status": "degraded",
             "database": "ok",
-            "queue": {"todo": 0, "doing": 0, "failed": 0},
+            "queue": {"todo": 0, "doing": 0, "failed": 0, "stalled": 0, "waiting": 0},
             "workers": 0,
             "oldest_heartbeat_seconds": None,
+            "oldest_due_seconds": None,
+            "orphans": {"syncs": 0, "tables": 0},
         },
     )
     api_server.create_account("alice").create_sync()
@@ -54,6 +56,28 @@ def test_health_tells_database_queue_and_heartbeat(api_server: ApiServer) -> Non
     health = api_server.call("GET", "/health/").json()
     assert (health["status"], health["workers"], health["queue"]["todo"]) == ("ok", 1, 1)
     assert 100 <= health["oldest_heartbeat_seconds"] < 110
+
+
+def test_health_tells_what_is_overdue_stalled_and_left_over(api_server: ApiServer) -> None:
+    api_server.create_account("alice").create_sync()
+    for accident in (
+        "UPDATE procrastinate_jobs SET status = 'doing'",
+        "UPDATE syncs SET run_at = now() - interval '100 s'",
+        "CREATE TABLE synctables_work.new_00000000000000000000000000000000 ()",
+    ):
+        api_server.query(accident)
+    health = api_server.call("GET", "/health").json()
+    assert health["queue"] | {"failed": 0} == {
+        "todo": 0,
+        "doing": 1,
+        "failed": 0,
+        "stalled": 1,
+        "waiting": 0,
+    }
+    assert 100 <= health["oldest_due_seconds"] < 110
+    assert health["orphans"] == {"syncs": 0, "tables": 1}
+    api_server.query("DELETE FROM runs")
+    assert api_server.call("GET", "/health").json()["orphans"]["syncs"] == 1
 
 
 @pytest.mark.parametrize(

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
 from synctables.datasources.base import SourceVersion
-from synctables.errors import FencedError
+from synctables.datasources.source import Source
+from synctables.errors import DownloadError, DownloadTimeoutError, FencedError
 from synctables.syncs import repository
-from synctables.syncs.check_rows import begin_check
-from synctables.syncs.checks import is_same
+from synctables.syncs.check_rows import Target, begin_check
+from synctables.syncs.checks import Lane, is_same
 from synctables.syncs.claims import BATCH, Due, make_batches, queue_due_syncs
 from synctables.syncs.model import Sync, SyncState
 from synctables.syncs.outcomes import Checked, Outcome, OutcomeKind, record_checks
@@ -133,17 +135,17 @@ async def test_a_server_that_ignores_the_condition_is_known_by_its_strong_etag(
 @pytest.mark.parametrize(
     ("page", "code", "pause"),
     [
-        pytest.param({"status": 500}, 1100, timedelta(minutes=1), id="it fails"),
-        pytest.param({"status": 404}, 1017, timedelta(hours=1), id="the file is gone"),
+        pytest.param({"status": 500}, 1001, timedelta(minutes=1), id="it fails"),
+        pytest.param({"status": 404}, 1100, timedelta(hours=1), id="the file is gone"),
         pytest.param(
             {"status": 429, "headers": {"Retry-After": "7200"}},
-            1100,
+            1001,
             timedelta(hours=2),
             id="it wants to be left alone",
         ),
         pytest.param(
             {"status": 503, "headers": {"Retry-After": "9999999"}},
-            1100,
+            1001,
             timedelta(days=1),
             id="for longer than a day",
         ),
@@ -209,6 +211,27 @@ async def test_one_who_is_sent_away_spares_the_host_the_rest_of_the_batch(
     assert await desk.rows(
         "SELECT count(DISTINCT attempted_at), max(error_code) FROM syncs WHERE state = 'success'"
     ) == [(1, None)]
+
+
+@pytest.mark.usefixtures("worker")
+async def test_a_host_that_is_down_holds_nobody_up_for_long(
+    desk: Desk, file_server: FileServer
+) -> None:
+    first, _ = await desk.add(file_server.put("/a.csv", CSV, etag='"v1"'))
+    ids = await put_copies(desk, first, [f"http://127.0.0.1:9/{n}.csv" for n in range(60)])
+    await make_due(desk, *ids, first.id)
+
+    async def have_failed() -> list[tuple[Any, ...]] | None:
+        rows = await desk.rows(
+            "SELECT error_code, error_message FROM syncs WHERE retried_times = 1"
+        )
+        return rows if len(rows) == len(ids) else None
+
+    rows = await desk.until(have_failed)
+    assert {code for code, _ in rows} == {1102}
+    given_up = [text for _, text in rows if "127.0.0.1:9 answered none of the last 6" in text]
+    assert len(ids) - 12 <= len(given_up) < len(ids)
+    assert (await desk.sync(first.id)).state is SyncState.SUCCESS
 
 
 @pytest.mark.usefixtures("worker")
@@ -406,6 +429,46 @@ def test_only_what_tells_every_byte_tells_that_an_answer_is_the_same(
     now: dict[str, Any], known: dict[str, Any], expected: bool
 ) -> None:
     assert is_same(SourceVersion(**now), SourceVersion(**known)) is expected
+
+
+def lane_of_two(own: int, others: int) -> tuple[Lane, Target]:
+    def target(account: int) -> Target:
+        return Target(
+            sync_id=uuid4(),
+            account_id=UUID(int=account),
+            source=Source(url="http://h/a"),
+            version=SourceVersion(etag='"1"'),
+            lane="h",
+        )
+
+    targets = deque([target(1) for _ in range(own)] + [target(2) for _ in range(others)])
+    return Lane(name="h", targets=targets), target(1)
+
+
+def test_one_accounts_bad_luck_with_a_host_puts_others_off_and_not_for_long() -> None:
+    lane, asked = lane_of_two(2, 3)
+    busy = DownloadError("busy", retry_after_seconds=7200)
+    pauses = [one.put_off for one in lane.give_up_after(asked, busy)]
+    assert pauses == [timedelta(hours=2)] * 2 + [timedelta(minutes=15)] * 3
+    assert not lane.targets
+
+    lane, asked = lane_of_two(2, 3)
+    silence = DownloadTimeoutError("nothing")
+    assert [lane.give_up_after(asked, silence) for _ in range(5)] == [[]] * 5
+    found = lane.give_up_after(asked, silence)
+    assert [one.put_off for one in found] == [None] * 2 + [timedelta(minutes=1)] * 3
+    assert {str(one.outcome.error) for one in found if one.outcome} == {
+        "h answered none of the last 6 checks."
+    }
+
+
+def test_an_answer_of_any_kind_ends_the_silence_of_a_host() -> None:
+    lane, asked = lane_of_two(1, 1)
+    for _ in range(3):
+        for _ in range(5):
+            assert lane.give_up_after(asked, DownloadTimeoutError("nothing")) == []
+        assert lane.give_up_after(asked, DownloadError("500")) == []
+    assert len(lane.targets) == 2
 
 
 def due(lane: str, ranks: range) -> list[Due]:

@@ -117,6 +117,8 @@ def test_the_doctor_looks_at_the_role_the_connection_and_the_readers(
     assert found["database role"].detail == "synctables, may create roles and schemas"
     assert found["connection"].detail == "every session is one of its own"
     assert found["readers"].ok
+    assert found["clock"].detail == "nothing is overdue"
+    assert found["left over"].ok
 
     superuser = {
         one.subject: one for one in examine(Settings(database_url=cluster.superuser_url()))

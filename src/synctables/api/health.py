@@ -5,27 +5,13 @@ from psycopg import AsyncConnection, Error
 from psycopg.rows import DictRow
 
 from synctables.api.calls import services_of
-from synctables.api.schemas import Health, QueueHealth
+from synctables.api.schemas import Health, Orphans, QueueHealth
 from synctables.db.pool import UNAVAILABLE
-from synctables.jobs import FRESH_HEARTBEAT_SECONDS
+from synctables.syncs.vital_signs import read_vital_signs
 
 router = APIRouter(tags=["health"])
 
 DATABASE_TIMEOUT_SECONDS = 3.0
-
-# Counting only what is not done stays cheap: finished jobs are most of the table.
-_HEALTH = """
-SELECT
-    count(*) FILTER (WHERE status = 'todo') AS todo,
-    count(*) FILTER (WHERE status = 'doing') AS doing,
-    count(*) FILTER (WHERE status = 'failed') AS failed,
-    (SELECT count(*) FROM procrastinate_workers
-      WHERE last_heartbeat > now() - make_interval(secs => %(fresh)s)) AS workers,
-    (SELECT round(extract(epoch FROM now() - min(last_heartbeat)), 1)
-       FROM procrastinate_workers) AS oldest_heartbeat_seconds
-FROM procrastinate_jobs
-WHERE status IN ('todo', 'doing', 'failed')
-"""
 
 
 @router.get(
@@ -45,16 +31,25 @@ async def show_health(request: Request, response: Response) -> Health:
             queue=None,
             workers=None,
             oldest_heartbeat_seconds=None,
+            oldest_due_seconds=None,
+            orphans=None,
         )
 
 
 async def _read_health(connection: AsyncConnection[DictRow]) -> Health:
-    cursor = await connection.execute(_HEALTH, {"fresh": FRESH_HEARTBEAT_SECONDS})
-    row = await cursor.fetchone() or {}
+    signs = await read_vital_signs(connection)
     return Health(
-        status="ok" if row["workers"] else "degraded",
+        status="ok" if signs.workers else "degraded",
         database="ok",
-        queue=QueueHealth(todo=row["todo"], doing=row["doing"], failed=row["failed"]),
-        workers=row["workers"],
-        oldest_heartbeat_seconds=row["oldest_heartbeat_seconds"],
+        queue=QueueHealth(
+            todo=signs.todo,
+            doing=signs.doing,
+            failed=signs.failed,
+            stalled=signs.stalled,
+            waiting=signs.waiting,
+        ),
+        workers=signs.workers,
+        oldest_heartbeat_seconds=signs.oldest_heartbeat_seconds,
+        oldest_due_seconds=signs.oldest_due_seconds,
+        orphans=Orphans(syncs=signs.idle_syncs, tables=signs.abandoned_tables),
     )

@@ -361,6 +361,15 @@ class QueueHealth(BaseModel):
     todo: int
     doing: int
     failed: int
+    stalled: int = Field(description="being done by a worker that gives no sign of life")
+    waiting: int = Field(description="runs above what their account may have at once")
+
+
+class Orphans(BaseModel):
+    """What nobody is at work on any more. It is seen to within seconds; what stays is a fault."""
+
+    syncs: int = Field(description="in a state that something should end, and nothing will")
+    tables: int = Field(description="half made")
 
 
 class Health(BaseModel):
@@ -371,6 +380,10 @@ class Health(BaseModel):
     queue: QueueHealth | None
     workers: int | None = Field(description="workers whose heartbeat is fresh")
     oldest_heartbeat_seconds: float | None
+    oldest_due_seconds: float | None = Field(
+        description="how long the sync that is longest overdue has been so; null: none is"
+    )
+    orphans: Orphans | None
 
 
 def _unquoted(etag: str | None) -> str | None:

@@ -9,10 +9,11 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
-from synctables.accounts.reader_privileges import find_surplus_privileges
+from synctables.accounts.reader_privileges import Surplus, find_surplus_privileges
 from synctables.cli.client import Client
 from synctables.cli.local_access import read_local_access
 from synctables.cli.places import data_directory
+from synctables.cli.work_diagnosis import Work, examine_work, examine_workspaces
 from synctables.db.pool import connect
 from synctables.db.pooler import has_transaction_pooler
 from synctables.errors import SynctablesError
@@ -20,6 +21,7 @@ from synctables.importer.sandbox import Sandbox, SandboxLimits
 from synctables.importer.workspace import create_workspace
 from synctables.localpg import Finding, diagnose
 from synctables.settings import Settings
+from synctables.syncs.vital_signs import read_vital_signs
 
 OLDEST_POSTGRESQL = 14
 OLDEST_POSTGIS = (3, 2)
@@ -56,7 +58,8 @@ def examine(settings: Settings) -> list[Finding]:
     if settings.database_url:
         machine = [item for item in machine if item.subject != "PostgreSQL"]
         machine[:0] = _external_database(settings.database_url)
-    return [*machine, _sandbox(), _assets(), _server(settings)]
+    workspaces = examine_workspaces(data_directory(settings))
+    return [*machine, _sandbox(), _assets(), workspaces, *_server(settings)]
 
 
 def _external_database(url: str) -> list[Finding]:
@@ -64,7 +67,7 @@ def _external_database(url: str) -> list[Finding]:
         with psycopg.connect(url, connect_timeout=5) as connection:
             found = [_server_version(connection), _role(connection)]
         found.append(_connection(url))
-        found += asyncio.run(_readers(url))
+        found += asyncio.run(_contents(url))
     except psycopg.Error as error:
         return [
             _missing(
@@ -109,13 +112,19 @@ def _connection(url: str) -> Finding:
     return Finding("connection", ok=True, detail="every session is one of its own")
 
 
-async def _readers(url: str) -> list[Finding]:
+async def _contents(url: str) -> list[Finding]:
     async with await connect(url, application_name="synctables doctor") as connection:
-        cursor = await connection.execute("SELECT to_regclass('synctables.accounts') AS accounts")
+        cursor = await connection.execute(
+            "SELECT to_regclass('synctables.checks') IS NOT NULL AS is_current"
+        )
         row = await cursor.fetchone()
-        if row is None or row["accounts"] is None:
-            return []  # nothing of ours is there yet
-        found = await find_surplus_privileges(connection)
+        if row is None or not row["is_current"]:
+            return []  # nothing of ours is there yet, or not of this version
+        work = Work.of_signs(await read_vital_signs(connection))
+        return [*examine_work(work), *_readers(await find_surplus_privileges(connection))]
+
+
+def _readers(found: list[Surplus]) -> list[Finding]:
     if not found:
         return [Finding("readers", ok=True, detail="may read, and nothing else")]
     return [
@@ -179,17 +188,21 @@ def _assets() -> Finding:
     return Finding("web assets", ok=True, detail="built")
 
 
-def _server(settings: Settings) -> Finding:
+def _server(settings: Settings) -> list[Finding]:
+    """The server of this machine; of a private cluster only it can say how the work goes."""
     directory = data_directory(settings)
     start = f"synctables serve --data-dir {directory}"
     try:
         access = read_local_access(directory)
         if access is None:
-            return Finding("server", ok=True, detail="not running", remedy=start)
-        Client.of(access).get("/api/v1/synchronizations")
+            return [Finding("server", ok=True, detail="not running", remedy=start)]
+        client = Client.of(access)
+        client.get("/api/v1/synchronizations")
+        work = None if settings.database_url else Work.of_health(client.get("/health"))
     except SynctablesError as error:
-        return _missing("server", str(error), start)
-    return Finding("server", ok=True, detail=f"answers at {access.server}")
+        return [_missing("server", str(error), start)]
+    found = Finding("server", ok=True, detail=f"answers at {access.server}")
+    return [found, *(examine_work(work) if work else [])]
 
 
 def _missing(subject: str, detail: str, remedy: str) -> Finding:

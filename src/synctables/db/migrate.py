@@ -45,6 +45,13 @@ def migrate(database_url: str) -> None:
         _migrate_queue(connection)
 
 
+def migrate_to(database_url: str, revision: str) -> None:
+    """Bring our own schema, and nothing else, to an older revision of the code's; for tests."""
+    with _open(database_url) as connection:
+        connection.execute("CREATE SCHEMA IF NOT EXISTS synctables")
+        _migrate_own(database_url, revision)
+
+
 @contextlib.contextmanager
 def _open(database_url: str) -> Iterator[psycopg.Connection]:
     """An autocommit session, whose end also lets go of the advisory lock."""
@@ -112,7 +119,7 @@ def _create_postgis(connection: psycopg.Connection) -> None:
         ) from error
 
 
-def _migrate_own(database_url: str) -> None:
+def _migrate_own(database_url: str, revision: str = "head") -> None:
     """Alembic runs our numbered SQL files; its version table lives in our schema too."""
     engine = create_engine(
         "postgresql+psycopg://",
@@ -124,7 +131,7 @@ def _migrate_own(database_url: str) -> None:
     config.set_main_option("path_separator", "os")
     with engine.connect() as connection:
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        command.upgrade(config, revision)
 
 
 def _migrate_queue(connection: psycopg.Connection) -> None:

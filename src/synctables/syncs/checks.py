@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import defaultdict, deque
-from collections.abc import Iterable
+from collections.abc import Coroutine
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 import structlog
@@ -36,8 +37,9 @@ FLUSH_SECONDS = 2.0
 SILENT_AFTER = 6
 """So many syncs of a host in a row without an answer, and it counts as down."""
 LEFT_ALONE_FOR_OTHERS = timedelta(minutes=15)
-"""A host may send one account away for a day; what others have there is asked about sooner, or
-whoever can make some page of a host say so would stop everybody's."""
+SILENCE_FOR_OTHERS = timedelta(minutes=1)
+"""A host may send one account away for a day, or be silent to it; what others have there is put off
+and not for long. Else whoever can make some pages of a host do so would stop everybody's."""
 
 _SILENCE = (UnknownServerError, DownloadTimeoutError)
 _UNCHANGED = Outcome(kind=OutcomeKind.NOT_MODIFIED, message="The source has not changed.")
@@ -89,7 +91,7 @@ class _Round:
             await end_check(connection, self._check)
         log.info("check_ended", **self._counts)
 
-    def _askers(self) -> Iterable[asyncio._CoroutineLike[None]]:
+    def _askers(self) -> list[Coroutine[Any, Any, None]]:
         targets = list(self._check.targets)
         if self._check.attempt_count > MOST_ATTEMPTS:
             # Something in it ends workers: a run of each says of which.
@@ -102,19 +104,23 @@ class _Round:
         at_once = self._workshop.settings.connections_per_host
         return [
             self._ask_lane(lane)
-            for lane in [_Lane(targets=deque(targets)) for targets in lanes.values()]
+            for lane in [Lane(name=name, targets=deque(of)) for name, of in lanes.items()]
             for _ in range(min(at_once, len(lane.targets)))
         ]
 
-    async def _ask_lane(self, lane: _Lane) -> None:
+    async def _ask_lane(self, lane: Lane) -> None:
         while lane.targets:
             target = lane.targets.popleft()
             answer = await self._ask(lane, target)
             self._found += [_checked(target, answer), *lane.give_up_after(target, answer)]
 
-    async def _ask(self, lane: _Lane, target: Target) -> Item | NotModified | RunError:
+    async def _ask(self, lane: Lane, target: Target) -> Item | NotModified | RunError:
         try:
-            async with asyncio.timeout(self._workshop.settings.check_timeout_seconds):
+            # The time that it waits for its turn is none that its source took.
+            async with (
+                self._workshop.check_slots,
+                asyncio.timeout(self._workshop.settings.check_timeout_seconds),
+            ):
                 datasource = self._open(lane, target)
                 return await datasource.probe(target.source.item, known=target.version)
         except RunError as error:
@@ -125,7 +131,7 @@ class _Round:
             log.exception("check_failed_unforeseen", sync_id=str(target.sync_id))
             return UnknownError(type(error).__name__)
 
-    def _open(self, lane: _Lane, target: Target) -> Datasource:
+    def _open(self, lane: Lane, target: Target) -> Datasource:
         if lane.datasource is None:
             lane.datasource, _ = self._workshop.open_source(
                 target.source, account_id=target.account_id, http=self._workshop.check_http
@@ -164,45 +170,44 @@ class _Round:
 
 
 @dataclass(kw_only=True)
-class _Lane:
+class Lane:
     """What of a batch leads to one host."""
 
+    name: str
     targets: deque[Target]
     silent_count: int = 0
     datasource: Datasource | None = None
 
     def give_up_after(self, target: Target, answer: Item | NotModified | RunError) -> list[Checked]:
         """What an answer means for those that were not asked about yet: mostly nothing."""
-        pause = getattr(answer, "retry_after_seconds", None)
-        if pause:
+        if pause := getattr(answer, "retry_after_seconds", None):
+            pauses = timedelta(seconds=pause)
             return [
                 Checked(
                     sync_id=one.sync_id,
-                    put_off=_pause(timedelta(seconds=pause), is_own=_are_of_one(one, target)),
+                    put_off=pauses if is_own else min(pauses, LEFT_ALONE_FOR_OTHERS),
                 )
-                for one in self._take_rest()
+                for one, is_own in self._take_rest(target)
             ]
-        self.silent_count = self.silent_count + 1 if isinstance(answer, _SILENCE) else 0
-        if not isinstance(answer, _SILENCE) or self.silent_count < SILENT_AFTER:
+        if not isinstance(answer, _SILENCE):
+            self.silent_count = 0
             return []
-        message = f"{target.lane} answered none of the last {self.silent_count} checks."
+        self.silent_count += 1
+        if self.silent_count < SILENT_AFTER:
+            return []
+        message = f"{self.name} answered none of the last {self.silent_count} checks."
         return [
             Checked(sync_id=one.sync_id, outcome=failure(type(answer)(message)))
-            for one in self._take_rest()
+            if is_own
+            else Checked(sync_id=one.sync_id, put_off=SILENCE_FOR_OTHERS)
+            for one, is_own in self._take_rest(target)
         ]
 
-    def _take_rest(self) -> list[Target]:
-        rest = list(self.targets)
+    def _take_rest(self, asked: Target) -> list[tuple[Target, bool]]:
+        """What was not asked about yet, and whether it is of the same account."""
+        rest = [(one, one.account_id == asked.account_id) for one in self.targets]
         self.targets.clear()
         return rest
-
-
-def _pause(asked_for: timedelta, *, is_own: bool) -> timedelta:
-    return asked_for if is_own else min(asked_for, LEFT_ALONE_FOR_OTHERS)
-
-
-def _are_of_one(one: Target, other: Target) -> bool:
-    return one.account_id == other.account_id
 
 
 def _checked(target: Target, answer: Item | NotModified | RunError) -> Checked:

@@ -28,7 +28,8 @@ FEWEST_IN_A_LANE = 20
 LOWEST_PRIORITY = -20
 
 # A version that was stored says what the table holds; without one only its content tells, and a
-# table that is gone has to be told by a run. The host is only to take turns by: `lane_of` knows it
+# table that is gone has to be told by a run (found row by row: a join would be hashed anew for
+# each). The host is only to take turns by: `lane_of` knows it
 # better. One statement claims: a row that another clock is claiming is left to it.
 _CLAIM = r"""
 WITH due AS MATERIALIZED (
@@ -55,8 +56,8 @@ UPDATE syncs SET
     state = 'queued', put_off_until = NULL,
     claim_id = CASE WHEN NOT reads_anew
         AND coalesce(etag, last_modified, revision) IS NOT NULL
-        AND EXISTS (SELECT FROM tables JOIN pg_class ON pg_class.oid = tables.relation_oid
-                    WHERE tables.id = syncs.table_id)
+        AND (SELECT (SELECT true FROM pg_class WHERE pg_class.oid = tables.relation_oid)
+             FROM tables WHERE tables.id = syncs.table_id)
         THEN %(claim_id)s::uuid END
 WHERE id IN (
     SELECT id FROM syncs

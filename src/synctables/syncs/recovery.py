@@ -46,15 +46,20 @@ WHERE created_at < now() - %(grace)s
 
 # Something should be at work on these and nothing is: no run that has not ended, no batch. What
 # was claimed kept its slot, so it can be put back, and is due again at once.
-_IDLE_SYNCS = """
-SELECT id, table_id IS NOT NULL AND run_at <= now() AS can_be_put_back FROM syncs
+_IDLE = """
+FROM syncs
 WHERE state IN ('created', 'queued', 'syncing')
   AND NOT EXISTS (SELECT FROM runs WHERE runs.sync_id = syncs.id AND runs.finished_at IS NULL)
   AND NOT EXISTS (
     SELECT FROM (SELECT claim_id, unnest(sync_ids) AS sync_id FROM checks) AS checked
     WHERE checked.sync_id = syncs.id AND checked.claim_id = syncs.claim_id)
-FOR UPDATE OF syncs SKIP LOCKED
 """
+_IDLE_SYNCS = (
+    "SELECT id, table_id IS NOT NULL AND run_at <= now() AS can_be_put_back"
+    + _IDLE
+    + "FOR UPDATE OF syncs SKIP LOCKED"
+)
+_COUNT_IDLE_SYNCS = "SELECT count(*)" + _IDLE
 
 _PUT_BACK = """
 UPDATE syncs SET
@@ -135,6 +140,14 @@ async def requeue_lost_runs(connection: Connection, jobs_app: App, *, at_once: i
     if any(found.values()):
         log.warning("lost_work_found", **found)
     return sum(found.values())
+
+
+async def count_idle_syncs(connection: Connection) -> int:
+    """How many syncs `requeue_lost_runs` would find something to do for; locks none of them."""
+    cursor = await connection.execute(_COUNT_IDLE_SYNCS)
+    [row] = await cursor.fetchall()
+    count: int = row["count"]
+    return count
 
 
 async def forget_old_records(connection: Connection) -> None:

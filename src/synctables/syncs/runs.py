@@ -68,6 +68,8 @@ class Workshop:
     http: aiohttp.ClientSession
     check_http: aiohttp.ClientSession
     """A client of their own, so that no check waits for a connection that a download holds."""
+    check_slots: asyncio.Semaphore
+    """As many checks are under way at once as that client has connections."""
     drives: DriveAccess
     workspaces: Path
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from urllib.parse import SplitResult, parse_qs, quote, unquote, urlencode, urlsplit, urlunsplit
 
 
@@ -27,8 +28,9 @@ class Address:
     def of(cls, url: str) -> Address:
         return cls(urlsplit(url))
 
-    @property
+    @cached_property
     def host(self) -> str:
+        """Every rule asks for it, and for each due sync."""
         return self.parts.hostname or ""
 
     @property

@@ -99,16 +99,21 @@ async def sweep_work_schema(connection: Connection) -> int:
     client, waits for the next sweep.
     """
     async with connection.transaction():
-        await connection.execute("SELECT pg_stat_clear_snapshot()")
-        cursor = await connection.execute(
-            _ABANDONED,
-            {"schema": WORK_SCHEMA, "key_at": len(_PREFIX) + 1, "key_digits": _KEY_DIGITS},
-        )
-        names = [row["name"] for row in await cursor.fetchall()]
+        names = await list_abandoned_tables(connection)
     dropped = [name for name in names if await _drop(connection, name)]
     if dropped:
         log.warning("work_schema_swept", tables=dropped)
     return len(dropped)
+
+
+async def list_abandoned_tables(connection: Connection) -> list[str]:
+    """The new tables that nobody builds any more, by name."""
+    await connection.execute("SELECT pg_stat_clear_snapshot()")
+    cursor = await connection.execute(
+        _ABANDONED,
+        {"schema": WORK_SCHEMA, "key_at": len(_PREFIX) + 1, "key_digits": _KEY_DIGITS},
+    )
+    return [row["name"] for row in await cursor.fetchall()]
 
 
 async def _let_go(connection: Connection, name: str, *, drops: bool) -> None:

@@ -19,6 +19,7 @@ from synctables.accounts.seal import Seal, load_seal
 from synctables.datasources.drives.consents import (
     Consent,
     begin_consent,
+    forget_consents,
     take_consent,
     take_newest_consent,
 )
@@ -33,6 +34,7 @@ from synctables.errors import (
 
 if TYPE_CHECKING:
     from synctables.datasources.base import Datasource
+    from synctables.datasources.drives.model import OAuthToken
     from synctables.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -151,30 +153,33 @@ class DriveAccess:
 
     async def disconnect(self, service: str, *, account_id: UUID) -> bool:
         """Withdraw the consent at the service, then forget the token; false: there is none."""
-        client = find_drive(service).oauth_client(self._settings)
-        tokens = self._tokens(service, account_id=account_id)
-        return await asyncio.to_thread(tokens.remove, client.revoke)
+        find_drive(service).oauth_client(self._settings)  # raises where it is not set up
+        async with self._pool.connection() as connection:
+            await forget_consents(connection, account_id=account_id, service=service)
+        return await asyncio.to_thread(self._tokens(service, account_id=account_id).remove)
 
     async def _redeem(self, service: str, consent: Consent, code: str) -> None:
         client = find_drive(service).oauth_client(self._settings)
         tokens = self._tokens(service, account_id=consent.account_id)
 
-        def redeem() -> None:
-            token = client.redeem(
+        def redeem() -> OAuthToken:
+            return client.redeem(
                 code, code_verifier=consent.code_verifier, redirect_uri=consent.redirect_uri
             )
-            tokens.store(token)
 
-        await asyncio.to_thread(redeem)
+        if not await asyncio.to_thread(tokens.connect, redeem):  # another consent was faster
+            raise InvalidRequestError(f"OAuth already set for service {service}.")
         log.info("drive_connected", service=service, account_id=str(consent.account_id))
 
     def _tokens(self, service: str, *, account_id: UUID) -> StoredTokens:
+        drive = find_drive(service)
         return StoredTokens(
             self._database_url,
             self._load_keys,
             account_id=account_id,
             service=service,
-            title=find_drive(service).title,
+            title=drive.title,
+            withdraw=lambda token: drive.oauth_client(self._settings).revoke(token),
         )
 
     def _load_keys(self) -> Seal:

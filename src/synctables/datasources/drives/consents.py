@@ -95,6 +95,13 @@ async def take_newest_consent(
     return await _take(connection, seal, _TAKE_NEWEST, values)
 
 
+async def forget_consents(connection: Connection, *, account_id: UUID, service: str) -> None:
+    """Whoever is still on the way to this service comes back too late."""
+    await connection.execute(
+        "DELETE FROM oauth_consents WHERE account_id = %s AND service = %s", [account_id, service]
+    )
+
+
 async def forget_old_consents(connection: Connection, *, now: datetime) -> None:
     """Remove what nobody came back for."""
     await connection.execute("DELETE FROM oauth_consents WHERE expires_at <= %s", [now])

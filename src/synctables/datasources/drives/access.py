@@ -5,7 +5,6 @@ No call holds a database connection while it waits for a service.
 
 from __future__ import annotations
 
-import asyncio
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -25,6 +24,7 @@ from synctables.datasources.drives.consents import (
 )
 from synctables.datasources.drives.known import find_drive
 from synctables.datasources.drives.stored_tokens import StoredTokens
+from synctables.datasources.drives.transfer import CallOff, in_thread
 from synctables.errors import (
     ConsentError,
     DatasourceConfigurationError,
@@ -64,7 +64,7 @@ class DriveAccess:
         drive = find_drive(service)
         client = drive.oauth_client(self._settings)
         tokens = self._tokens(service, account_id=account_id)
-        if await asyncio.to_thread(tokens.find):
+        if await in_thread(lambda _: tokens.find()):
             raise InvalidRequestError(f"OAuth already set for service {service}.")
         async with self._pool.connection() as connection:
             state, verifier = await begin_consent(
@@ -79,8 +79,11 @@ class DriveAccess:
             state=state, code_verifier=verifier, redirect_uri=redirect_uri
         )
 
-    async def come_back(self, service: str, *, state: str, code: str) -> None:
-        """Redeem the code with which a browser returns. Raises `ConsentError`."""
+    async def come_back(self, service: str, *, state: str, code: str) -> str:
+        """Redeem the code with which a browser returns; for the account of this name.
+
+        Raises `ConsentError`.
+        """
         async with self._pool.connection() as connection:
             consent = await take_consent(
                 connection, self._load_keys(), state=state, service=service, now=datetime.now(UTC)
@@ -90,12 +93,13 @@ class DriveAccess:
                 "This way back is over, or was used already. Connect the service again."
             )
         await self._redeem(service, consent, code)
+        return consent.account_name
 
     async def redeem_by_hand(self, service: str, *, account_id: UUID, code: str) -> None:
         """Redeem a code that the user copied. Raises `ConsentError`."""
         find_drive(service).oauth_client(self._settings)  # raises where it is not set up
         tokens = self._tokens(service, account_id=account_id)
-        if await asyncio.to_thread(tokens.find):
+        if await in_thread(lambda _: tokens.find()):
             raise InvalidRequestError(f"OAuth already set for service {service}.")
         async with self._pool.connection() as connection:
             consent = await take_newest_consent(
@@ -118,11 +122,11 @@ class DriveAccess:
         drive = find_drive(service)
         tokens = self._tokens(service, account_id=account_id)
 
-        def look() -> bool:
+        def look(_: CallOff) -> bool:
             drive.datasource(self._settings, tokens)
             return not drive.needs_consent(self._settings) or tokens.find() is not None
 
-        return await asyncio.to_thread(look)
+        return await in_thread(look)
 
     async def has_valid_token(self, service: str, *, account_id: UUID) -> bool:
         """Whether the service still takes the stored token, which is discarded if not.
@@ -136,7 +140,7 @@ class DriveAccess:
         client = drive.oauth_client(self._settings)
         tokens = self._tokens(service, account_id=account_id)
 
-        def renew() -> bool:
+        def renew(_: CallOff) -> bool:
             token = tokens.find()
             if token is None:
                 return False
@@ -149,14 +153,15 @@ class DriveAccess:
                 return False
             return True
 
-        return await asyncio.to_thread(renew)
+        return await in_thread(renew)
 
     async def disconnect(self, service: str, *, account_id: UUID) -> bool:
         """Withdraw the consent at the service, then forget the token; false: there is none."""
         find_drive(service).oauth_client(self._settings)  # raises where it is not set up
         async with self._pool.connection() as connection:
             await forget_consents(connection, account_id=account_id, service=service)
-        return await asyncio.to_thread(self._tokens(service, account_id=account_id).remove)
+        tokens = self._tokens(service, account_id=account_id)
+        return await in_thread(lambda _: tokens.remove())
 
     async def _redeem(self, service: str, consent: Consent, code: str) -> None:
         client = find_drive(service).oauth_client(self._settings)
@@ -167,7 +172,7 @@ class DriveAccess:
                 code, code_verifier=consent.code_verifier, redirect_uri=consent.redirect_uri
             )
 
-        if not await asyncio.to_thread(tokens.connect, redeem):  # another consent was faster
+        if not await in_thread(lambda _: tokens.connect(redeem)):  # another consent was faster
             raise InvalidRequestError(f"OAuth already set for service {service}.")
         log.info("drive_connected", service=service, account_id=str(consent.account_id))
 

@@ -69,7 +69,8 @@ class Settings(BaseSettings):
     )
     public_url: str | None = Field(
         default=None,
-        description="where browsers reach this server, for the way back from a cloud service",
+        description="where browsers reach this server, for the way back from a cloud service; "
+        "unset: drives can be connected on this machine only",
     )
     token_keys: SecretStr | None = Field(
         default=None,

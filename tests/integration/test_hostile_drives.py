@@ -21,7 +21,7 @@ from tests.support.clouds import MemoryTokens
 from tests.support.file_server import FileServer
 
 CONTENT = b"name,lat,lon\nOslo,59.9,10.7\n"
-MOST_REQUESTS = 5
+MOST_REQUESTS = 4
 """Of any double for one file."""
 
 NO_ITEMS = {
@@ -124,7 +124,7 @@ async def test_a_redirect_in_a_circle_ends(connect: Callable[..., Reader]) -> No
     assert len(reader.drive.double.trouble.seen("/circle")) < 40
 
 
-@pytest.mark.parametrize("status", [200, 400, 403, 404, 409, 500])
+@pytest.mark.parametrize("status", [200, 403, 409])
 @pytest.mark.parametrize("kind", NONSENSE)
 async def test_nonsense_is_one_of_our_errors(
     connect: Callable[..., Reader], kind: str, status: int

@@ -141,7 +141,8 @@ async def finish_connecting(service: str, request: Request) -> Response:
         status = 403 if isinstance(error, _DEAD) else 400
         return _closing_page("Not connected", str(error), status=status)
     # Whoever followed a link that somebody else began sees here whom it was for.
-    text = f"The account {account_name} reads here now. This window can be closed."
+    title = find_drive(service).title
+    text = f"{title} is connected to the account {account_name}. This window can be closed."
     return _closing_page("Connected", text, status=200)
 
 

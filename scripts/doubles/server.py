@@ -13,7 +13,7 @@ import threading
 from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -52,6 +52,8 @@ class Fault:
     """Not an error: the usual answer, whose connection breaks after so many bytes of the body."""
     is_silent: bool = False
     """No answer at all, until the client goes away."""
+    is_none: bool = False
+    """The usual answer: such a request is let through before others meet their fault."""
 
 
 class Double(Protocol):
@@ -70,10 +72,15 @@ class Trouble:
         self._faults: deque[Fault] = deque()
         self._seen: list[Seen] = []
 
-    def add(self, fault: Fault, *, times: int = 1) -> None:
-        """Let the next ``times`` requests that match meet this fault."""
+    def add(self, fault: Fault, *, times: int = 1, after: int = 0) -> None:
+        """Let ``times`` requests that match meet this fault, once ``after`` others got through."""
         with self._lock:
-            self._faults.extend([fault] * times)
+            self._faults.extend([replace(fault, is_none=True)] * after + [fault] * times)
+
+    def clear(self) -> None:
+        """No faults any more."""
+        with self._lock:
+            self._faults.clear()
 
     def seen(self, path: str = "") -> list[Seen]:
         """The requests so far whose path matches this regular expression from its beginning."""
@@ -106,7 +113,7 @@ def application(trouble: Trouble) -> web.Application:
     @web.middleware
     async def meet_faults(request: web.Request, handler: Handler) -> web.StreamResponse:
         fault = trouble.take(request)
-        if fault is None:
+        if fault is None or fault.is_none:
             return await handler(request)
         if fault.is_silent:
             await asyncio.Event().wait()

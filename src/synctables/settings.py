@@ -99,7 +99,8 @@ class Settings(BaseSettings):
     )
     public_url: str | None = Field(
         default=None,
-        description="where browsers reach this server, for the way back from a cloud service",
+        description="where browsers reach this server, for the way back from a cloud service; "
+        "unset: drives can be connected on this machine only",
     )
     token_keys: SecretStr | None = Field(
         default=None,
@@ -215,7 +216,18 @@ class Settings(BaseSettings):
             return value
         return tuple(_parse_place(part.strip()) for part in value.split(",") if part.strip())
 
-    @field_validator("s3_endpoint", "gcs_endpoint", "azure_endpoint")
+    @field_validator("gdrive_endpoint", "dropbox_endpoint", "box_endpoint")
+    @classmethod
+    def _check_drive_endpoint(cls, value: str | None) -> str | None:
+        if value is not None and urlsplit(value).scheme != "https":
+            raise ValueError("it must begin with https://, as tokens go there")
+        return value
+
+    @field_validator(
+        "public_url",
+        *("gdrive_endpoint", "dropbox_endpoint", "box_endpoint"),
+        *("s3_endpoint", "gcs_endpoint", "azure_endpoint"),
+    )
     @classmethod
     def _check_endpoint(cls, value: str | None) -> str | None:
         if value is None:

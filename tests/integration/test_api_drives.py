@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from tests.support.api_server import serve_api
+
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.support.api_server import ApiAccount
 
 GUIDES = {
@@ -71,3 +76,36 @@ def test_what_a_service_says_on_the_way_back_is_text_and_no_markup(api: ApiAccou
     assert "<script>alert" not in answer.text
     assert "&lt;script&gt;alert" in answer.text
     assert "script-src 'sha256-" in answer.headers["content-security-policy"]
+
+
+def test_a_page_is_never_wrapped_as_a_script(api: ApiAccount) -> None:
+    answer = api.call_plain("GET", "/api/v1/imports/service/box/oauth_callback?callback=alert")
+    assert answer.headers["content-type"].startswith("text/html")
+    assert answer.text.startswith("<!doctype html>")
+    assert "content-security-policy" in answer.headers
+
+
+def test_the_way_back_is_where_the_operator_says_whatever_the_caller_does(
+    database_url: str, tmp_path: Path
+) -> None:
+    """``Host`` is made up by whoever calls, and may be kept by a cache on the way."""
+    app = {"box_client_id": "x", "box_client_secret": "y", "data_dir": tmp_path}
+    path = "/api/v1/imports/service/box/oauth_callback/"
+    with serve_api(database_url, **app) as server:
+        alice = server.create_account("alice")
+        assert way_back(alice) == server.base_url + path
+        assert way_back(alice, host="localhost:8080") == f"http://localhost:8080{path}"
+        for host in ("evil.example", "localhost.evil.example"):
+            answer = alice.call("GET", "imports/service/box/auth_url", headers={"Host": host})
+            assert answer.status_code == 400
+            assert "SYNCTABLES_PUBLIC_URL" in answer.json()["errors"]["imports"]
+    with serve_api(database_url, **app, public_url="https://tables.example.org/") as server:
+        alice = server.create_account("bob")
+        assert way_back(alice, host="evil.example") == f"https://tables.example.org{path}"
+
+
+def way_back(account: ApiAccount, host: str | None = None) -> str:
+    headers = {"Host": host} if host else {}
+    answer = account.call("GET", "imports/service/box/auth_url", headers=headers)
+    assert answer.status_code == 200, answer.text
+    return parse_qs(urlsplit(answer.json()["url"]).query)["redirect_uri"][0]

@@ -6,13 +6,11 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import psycopg
 import pytest
-from psycopg import sql
-from psycopg.conninfo import conninfo_to_dict
 
 from synctables.api.openapi import render
 from tests.support.api_server import serve_api
+from tests.support.outage import away
 
 if TYPE_CHECKING:
     from synctables.localpg import LocalCluster
@@ -142,17 +140,3 @@ def until_ok(api: ApiAccount) -> dict[str, Any]:
             break
     found: dict[str, Any] = answer.json()
     return found
-
-
-def away(cluster: LocalCluster, database_url: str, *, is_away: bool) -> None:
-    """Close the test's database to everybody, ending the sessions in it; or open it again."""
-    name = str(conninfo_to_dict(database_url)["dbname"])
-    with psycopg.connect(cluster.superuser_url(), autocommit=True) as superuser:
-        superuser.execute(
-            sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS {}").format(
-                sql.Identifier(name), sql.Literal(not is_away)
-            )
-        )
-        superuser.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name]
-        )

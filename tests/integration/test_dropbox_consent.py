@@ -67,6 +67,7 @@ def test_the_address_for_consent_asks_for_reading_only_and_proves_itself_later(
     asked = {name: values[0] for name, values in parse_qs(urlsplit(url).query).items()}
     assert asked.pop("code_challenge")
     assert asked.pop("scope").split() == SCOPES
+    assert asked.pop("force_reapprove") == "true", "nobody is sent back without a question"
     assert asked == {
         "response_type": "code",
         "client_id": settings.dropbox_client_id,

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -27,12 +28,18 @@ from synctables.accounts.seal import (
 from synctables.datasources.drives.model import OAuthToken
 from synctables.datasources.drives.stored_tokens import StoredTokens, reseal_all
 from synctables.errors import ConfigurationError, NotConnectedError
+from synctables.localpg import LocalCluster
 from synctables.settings import load_settings
+from tests.support.outage import away
 
 KEYS = Seal([create_key()])
 ACCOUNT = uuid4()
 
 MakeTokens = Callable[..., StoredTokens]
+
+
+def nowhere(_: OAuthToken) -> None:
+    """The service takes the withdrawal."""
 
 
 @pytest.fixture
@@ -45,9 +52,14 @@ def make_tokens(database_url: str) -> MakeTokens:
             [ACCOUNT],
         )
 
-    def make(load_keys: Callable[[], Seal] = lambda: KEYS, service: str = "box") -> StoredTokens:
+    def make(
+        load_keys: Callable[[], Seal] = lambda: KEYS,
+        service: str = "box",
+        url: str = database_url,
+        withdraw: Callable[[OAuthToken], None] = nowhere,
+    ) -> StoredTokens:
         return StoredTokens(
-            database_url, load_keys, account_id=ACCOUNT, service=service, title="Box"
+            url, load_keys, account_id=ACCOUNT, service=service, title="Box", withdraw=withdraw
         )
 
     return make
@@ -62,7 +74,22 @@ def renewed(to: OAuthToken) -> Callable[[OAuthToken], OAuthToken]:
     return lambda _: to
 
 
-def never(_: OAuthToken) -> OAuthToken:
+def keep(tokens: StoredTokens, given: OAuthToken) -> None:
+    """In place of any other."""
+    tokens.remove()
+    assert tokens.connect(lambda: given)
+
+
+def cut_connections(database_url: str) -> None:
+    with psycopg.connect(database_url, autocommit=True) as other:
+        other.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE application_name = 'synctables tokens' AND pid <> pg_backend_pid()"
+            " AND datname = current_database()"
+        )
+
+
+def never(*_: OAuthToken) -> OAuthToken:
     raise AssertionError("nobody should ask the service")
 
 
@@ -71,10 +98,10 @@ def test_a_token_is_kept_replaced_and_forgotten(make_tokens: MakeTokens) -> None
     assert tokens.find() is None
     with pytest.raises(NotConnectedError, match="not connected to Box"):
         tokens.current()
-    tokens.store(token("one"))
+    keep(tokens, token("one"))
     assert make_tokens().current() == token("one")
     assert make_tokens(service="dropbox").find() is None
-    tokens.store(token("two"))
+    keep(tokens, token("two"))
     tokens.discard(token("one"))
     assert tokens.current() == token("two"), "only the dead one is discarded"
     tokens.discard(token("two"))
@@ -84,7 +111,7 @@ def test_a_token_is_kept_replaced_and_forgotten(make_tokens: MakeTokens) -> None
 def test_what_is_stored_can_be_read_by_nobody_else(
     make_tokens: MakeTokens, database_url: str
 ) -> None:
-    make_tokens().store(token("mystery"))
+    keep(make_tokens(), token("mystery"))
     with psycopg.connect(database_url) as connection:
         row = connection.execute(
             "SELECT oauth_tokens::text FROM synctables.oauth_tokens"
@@ -97,7 +124,7 @@ def test_what_is_stored_can_be_read_by_nobody_else(
 
 
 def test_a_renewal_that_somebody_else_made_is_taken_over(make_tokens: MakeTokens) -> None:
-    make_tokens().store(token("old"))
+    keep(make_tokens(), token("old"))
     fresh = make_tokens().renew(token("old"), renewed(token("new")))
     assert fresh == token("new")
     assert make_tokens().renew(token("old"), never) == token("new")
@@ -106,7 +133,7 @@ def test_a_renewal_that_somebody_else_made_is_taken_over(make_tokens: MakeTokens
 def test_a_service_that_gives_no_new_refresh_token_keeps_the_old_one(
     make_tokens: MakeTokens,
 ) -> None:
-    make_tokens().store(token("old"))
+    keep(make_tokens(), token("old"))
     bare = OAuthToken(access_token="new-access")
     make_tokens().renew(token("old"), renewed(bare))
     assert make_tokens().current() == replace(bare, refresh_token="old")
@@ -128,8 +155,9 @@ def test_workers_that_renew_a_single_use_token_at_once_never_lose_it(
         return OAuthToken(access_token=given.access_token, refresh_token=given.refresh_token)
 
     first = authority.grant()
-    make_tokens().store(
-        OAuthToken(access_token=first.access_token, refresh_token=first.refresh_token)
+    keep(
+        make_tokens(),
+        OAuthToken(access_token=first.access_token, refresh_token=first.refresh_token),
     )
     rounds, workers = 5, 8
     barrier = threading.Barrier(workers)
@@ -151,7 +179,7 @@ def test_workers_that_renew_a_single_use_token_at_once_never_lose_it(
 
 
 def test_a_refusal_leaves_the_token_as_it_is(make_tokens: MakeTokens) -> None:
-    make_tokens().store(token("old"))
+    keep(make_tokens(), token("old"))
 
     def refuse(_: OAuthToken) -> OAuthToken:
         raise RefusedError("invalid_grant", "no")
@@ -164,34 +192,96 @@ def test_a_refusal_leaves_the_token_as_it_is(make_tokens: MakeTokens) -> None:
 def test_a_new_token_outlives_a_connection_that_is_lost_before_it_is_stored(
     make_tokens: MakeTokens, database_url: str
 ) -> None:
-    make_tokens().store(token("old"))
+    keep(make_tokens(), token("old"))
 
     def lose_connection(_: OAuthToken) -> OAuthToken:
-        with psycopg.connect(database_url, autocommit=True) as other:
-            other.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-                " WHERE application_name = 'synctables tokens' AND pid <> pg_backend_pid()"
-                " AND datname = current_database()"
-            )
+        cut_connections(database_url)
         return token("new")
 
     assert make_tokens().renew(token("old"), lose_connection) == token("new")
     assert make_tokens().current() == token("new")
 
 
+def test_a_new_token_waits_until_the_database_is_back(
+    make_tokens: MakeTokens, database_url: str, cluster: LocalCluster
+) -> None:
+    keep(make_tokens(), token("old"))
+    timers: list[threading.Timer] = []
+
+    def lose_database(_: OAuthToken) -> OAuthToken:
+        away(cluster, database_url, is_away=True)
+        back = partial(away, cluster, database_url, is_away=False)
+        timers.append(threading.Timer(0.6, back))
+        timers[0].start()
+        return token("new")
+
+    assert make_tokens().renew(token("old"), lose_database) == token("new")
+    timers[0].join()
+    assert make_tokens().current() == token("new")
+
+
+def test_a_token_that_came_after_its_account_was_disconnected_is_withdrawn_too(
+    make_tokens: MakeTokens, database_url: str
+) -> None:
+    withdrawn: list[OAuthToken] = []
+    tokens = make_tokens(withdraw=withdrawn.append)
+    keep(tokens, token("old"))
+
+    def lose_connection(_: OAuthToken) -> OAuthToken:
+        """And with it the lock, so that the account is disconnected meanwhile."""
+        cut_connections(database_url)
+        assert make_tokens(withdraw=withdrawn.append).remove()
+        return token("new")
+
+    with pytest.raises(NotConnectedError):
+        tokens.renew(token("old"), lose_connection)
+    assert withdrawn == [token("old"), token("new")]
+    assert tokens.find() is None
+
+
+def test_of_two_renewals_without_a_lock_the_stored_one_counts(
+    make_tokens: MakeTokens, database_url: str
+) -> None:
+    keep(make_tokens(), token("old"))
+
+    def lose_connection(_: OAuthToken) -> OAuthToken:
+        cut_connections(database_url)
+        make_tokens().renew(token("old"), renewed(token("other")))
+        return token("new")
+
+    assert make_tokens().renew(token("old"), lose_connection) == token("other")
+
+
+def test_of_several_who_come_back_from_the_service_one_redeems(make_tokens: MakeTokens) -> None:
+    redeemed: list[str] = []
+
+    def come_back(name: str) -> bool:
+        def redeem() -> OAuthToken:
+            redeemed.append(name)
+            return token(name)
+
+        return make_tokens().connect(redeem)
+
+    with ThreadPoolExecutor(8) as pool:
+        results = list(pool.map(come_back, "abcdefgh"))
+    assert sorted(results) == [False] * 7 + [True]
+    assert make_tokens().current() == token(redeemed[0])
+    assert len(redeemed) == 1
+
+
 def test_a_token_is_withdrawn_before_it_is_forgotten(make_tokens: MakeTokens) -> None:
     withdrawn: list[OAuthToken] = []
-    tokens = make_tokens()
-    assert not tokens.remove(withdrawn.append)
-    tokens.store(token("one"))
+    tokens = make_tokens(withdraw=withdrawn.append)
+    assert not tokens.remove()
+    keep(tokens, token("one"))
 
     def fail(_: OAuthToken) -> None:
         raise ConnectionError
 
     with pytest.raises(ConnectionError):
-        tokens.remove(fail)
+        make_tokens(withdraw=fail).remove()
     assert tokens.current() == token("one"), "it is not withdrawn, so it is not forgotten"
-    assert tokens.remove(withdrawn.append)
+    assert tokens.remove()
     assert (withdrawn, tokens.find()) == ([token("one")], None)
 
 
@@ -199,7 +289,7 @@ def test_keys_are_replaced_while_workers_use_them(
     make_tokens: MakeTokens, database_url: str, tmp_path: Path
 ) -> None:
     settings = load_settings(data_dir=tmp_path)
-    make_tokens(lambda: load_seal(settings)).store(token("0"))
+    keep(make_tokens(lambda: load_seal(settings)), token("0"))
     first_key = key_file(settings).read_text()
     is_over = threading.Event()
 
@@ -251,7 +341,7 @@ def test_keys_of_the_settings_count_and_a_wrong_one_is_said() -> None:
 
 
 def test_accounts_take_their_tokens_with_them(make_tokens: MakeTokens, database_url: str) -> None:
-    make_tokens().store(token("one"))
+    keep(make_tokens(), token("one"))
     with psycopg.connect(database_url) as connection:
         connection.execute("DELETE FROM synctables.accounts WHERE id = %s", [UUID(int=ACCOUNT.int)])
     assert make_tokens().find() is None

@@ -7,6 +7,7 @@ from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from html import escape
+from ipaddress import ip_address
 from typing import Annotated
 
 import structlog
@@ -22,7 +23,7 @@ from synctables.api.jsonp import JsonpRoute
 from synctables.api.schemas import Time
 from synctables.datasources.base import Item
 from synctables.datasources.drives.access import DriveAccess
-from synctables.datasources.drives.known import DRIVE_NAMES
+from synctables.datasources.drives.known import DRIVE_NAMES, find_drive
 from synctables.errors import (
     BoxPermissionError,
     ConfigurationError,
@@ -116,6 +117,7 @@ Caller = Annotated[Account, Depends(_authenticate)]
 async def start_connecting(service: str, request: Request, account: Caller) -> ServiceUrl:
     """Where the account's user lets this server read the service's files. Good for 15 minutes."""
     with _told_to_caller():
+        find_drive(service)
         url = await _drives(request).begin(
             service, account_id=account.id, redirect_uri=redirect_uri(request, service)
         )
@@ -130,7 +132,7 @@ async def finish_connecting(service: str, request: Request) -> Response:
         check_texts(query)
         if denied := query.get("error"):
             raise ConsentError(f"The service says: {denied[:200]}.")
-        await _drives(request).come_back(
+        account_name = await _drives(request).come_back(
             service, state=query.get("state", ""), code=query.get("code", "")
         )
     except (InvalidRequestError, ConfigurationError) as error:
@@ -138,7 +140,10 @@ async def finish_connecting(service: str, request: Request) -> Response:
     except RunError as error:
         status = 403 if isinstance(error, _DEAD) else 400
         return _closing_page("Not connected", str(error), status=status)
-    return _closing_page("Connected", "This window can be closed.", status=200)
+    # Whoever followed a link that somebody else began sees here whom it was for.
+    title = find_drive(service).title
+    text = f"{title} is connected to the account {account_name}. This window can be closed."
+    return _closing_page("Connected", text, status=200)
 
 
 @router.get("/validate_code/{code:path}")
@@ -198,10 +203,27 @@ async def disconnect(service: str, request: Request, account: Caller) -> Service
 
 
 def redirect_uri(request: Request, service: str) -> str:
-    """The address that is registered with the service, and that its page of consent leads to."""
-    public_url = services_of(request).settings.public_url
-    base = (public_url or str(request.base_url)).rstrip("/")
+    """The address that is registered with the service, and that its page of consent leads to.
+
+    Never what ``Host`` says, which whoever calls (or a proxy) makes up; but on one's own machine
+    the address is that of the call. Raises `InvalidRequestError`.
+    """
+    base = services_of(request).settings.public_url
+    if base is None:
+        if not _is_this_machine(request.url.hostname or ""):
+            raise InvalidRequestError(
+                "The operator of this server has to set SYNCTABLES_PUBLIC_URL: the address where "
+                f"browsers reach it, which the service leads back to (docs/guides/{service}.md)."
+            )
+        base = str(request.base_url).rstrip("/")
     return base + CALLBACK_PATH.format(service=service)
+
+
+def _is_this_machine(host: str) -> bool:
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _drives(request: Request) -> DriveAccess:

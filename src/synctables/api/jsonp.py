@@ -33,8 +33,8 @@ class JsonpRoute(APIRoute):
 
 
 def wrap(response: Response, callback: str) -> Response:
-    """The response as JavaScript; an empty one is left alone."""
-    if not response.body:
+    """The response as JavaScript; an empty one and a page are left alone."""
+    if not response.body or response.media_type == "text/html":
         return response
     body = bytes(response.body)
     for separator, escaped in _LINE_SEPARATORS:

@@ -34,7 +34,7 @@ from synctables.errors import (
 )
 
 if TYPE_CHECKING:
-    from box_sdk_gen import BaseObject, FetchResponse, FileFull, Items, SearchResults
+    from box_sdk_gen import FetchResponse, Items, SearchResults
 
     from synctables.datasources.drives.model import OAuthToken, Tokens
     from synctables.settings import Settings
@@ -120,7 +120,7 @@ class Account:
         offset = 0
         while query and offset <= _LAST_OFFSET:
             page = self._search_page(query, offset)
-            yield from (entry_of(one) for one in _entries(page))
+            yield from _entries(page)
             offset += page.limit or _SEARCH_PAGE
             if offset >= (page.total_count or 0):
                 return
@@ -182,22 +182,25 @@ class Account:
         return self._by_path(address.path or ())
 
     def _by_id(self, number: str, link: str | None) -> Entry:
-        def call() -> FileFull:
-            return self._client.files.get_file_by_id(number, fields=FIELDS, boxapi=_by_way_of(link))
+        def call() -> Entry:
+            way = _by_way_of(link)
+            return entry_of(self._client.files.get_file_by_id(number, fields=FIELDS, boxapi=way))
 
         self._check()
-        return replace(entry_of(ask(f"File {number}", call)), shared_link=link)
+        return replace(ask(f"File {number}", call), shared_link=link)
 
     def _by_link(self, link: str) -> Entry:
         """One endpoint for files and folders, whose type the SDK keeps in either case."""
 
-        def call() -> FileFull:
-            return self._client.shared_links_files.find_file_for_shared_link(
-                f"shared_link={link}", fields=FIELDS
+        def call() -> Entry:
+            return entry_of(
+                self._client.shared_links_files.find_file_for_shared_link(
+                    f"shared_link={link}", fields=FIELDS
+                )
             )
 
         self._check()
-        return replace(entry_of(ask(link, call)), shared_link=link)
+        return replace(ask(link, call), shared_link=link)
 
     def _by_path(self, path: tuple[str, ...]) -> Entry:
         """Level by level: Box knows no paths, and its search lags behind."""
@@ -224,7 +227,7 @@ class Account:
             page = self._folder_page(folder, marker=marker, offset=count)
             entries = _entries(page)
             for one in entries:
-                yield replace(entry_of(one), shared_link=folder.shared_link)
+                yield replace(one, shared_link=folder.shared_link)
             count += len(entries)
             marker = page.next_marker
             if not marker and (not entries or count >= (page.total_count or 0)):
@@ -267,10 +270,11 @@ def _root() -> Entry:
     return Entry(id=ROOT_ID, name="", is_folder=True, path="")
 
 
-def _entries(page: Items | SearchResults) -> list[BaseObject]:
+def _entries(page: Items | SearchResults) -> list[Entry]:
     if page.entries is None:
         raise DatasourceConnectError("What came for a page of files is no answer of Box's.")
-    return list(page.entries)
+    found = page.entries
+    return ask("a page of files", lambda: [entry_of(one) for one in found])
 
 
 def _by_way_of(link: str | None) -> str | None:

@@ -14,6 +14,7 @@ ROOT_ID = "0"
 """Box's own id of the folder "All Files"."""
 
 _ID = re.compile(r"[0-9]{1,20}")
+_PLAIN = re.compile(r"[!-~]+")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +65,9 @@ def _parse_link(text: str, own_host: str | None) -> Address | None:
         parts = urlsplit(text)
         host = (parts.hostname or "").lower()
     except ValueError:
+        return None
+    # The link goes into a header: nothing that could end one, or that it cannot hold.
+    if not _PLAIN.fullmatch(text):
         return None
     if parts.scheme != "https" or not (f".{host}".endswith(".box.com") or host == own_host):
         return None

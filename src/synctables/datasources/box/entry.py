@@ -74,11 +74,17 @@ class Entry:
 
 
 def entry_of(answer: BaseObject) -> Entry:
-    """Read an object of the SDK, of which any field may be missing. The name is never ''."""
+    """Read an object of the SDK, of which any field but the id may be missing.
+
+    The name is never ''. Raises `TypeError` where it is none.
+    """
     fields = vars(answer)
-    name = _text(fields.get("name")) or fields["id"]
+    number = _text(fields.get("id"))
+    if not number:
+        raise TypeError("an item has an id")
+    name = _text(fields.get("name")) or number
     return Entry(
-        id=str(fields["id"]),
+        id=number,
         name=name,
         is_folder=_text(fields.get("type")) != "file",
         size_bytes=_size(fields.get("size")),

@@ -23,6 +23,7 @@ from box_sdk_gen import (
     TimeoutConfig,
 )
 
+from synctables.datasources.drives.sessions import guard
 from synctables.errors import BoxPermissionError
 
 if TYPE_CHECKING:
@@ -73,13 +74,10 @@ class Network:
 
 @contextmanager
 def open_network(settings: Settings) -> Iterator[Network]:
-    """How requests travel to Box, or to the endpoint of the settings, while the block runs.
-
-    Nothing is taken from the environment: a ``.netrc`` would replace the token.
-    """
+    """How requests travel to Box, or to the endpoint of the settings, while the block runs."""
     with requests.Session() as session, LastAnswer() as last:
+        guard(session)
         session.hooks["response"].append(last.replace)
-        session.trust_env = False
         if settings.box_endpoint and settings.drive_ca_file:
             session.verify = str(settings.drive_ca_file)
         yield Network(session=_network_session(settings, session), last=last)

@@ -5,7 +5,6 @@ No call holds a database connection while it waits for a service.
 
 from __future__ import annotations
 
-import asyncio
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -19,11 +18,13 @@ from synctables.accounts.seal import Seal, load_seal
 from synctables.datasources.drives.consents import (
     Consent,
     begin_consent,
+    forget_consents,
     take_consent,
     take_newest_consent,
 )
 from synctables.datasources.drives.known import find_drive
 from synctables.datasources.drives.stored_tokens import StoredTokens
+from synctables.datasources.drives.transfer import CallOff, in_thread
 from synctables.errors import (
     ConsentError,
     DatasourceConfigurationError,
@@ -33,6 +34,7 @@ from synctables.errors import (
 
 if TYPE_CHECKING:
     from synctables.datasources.base import Datasource
+    from synctables.datasources.drives.model import OAuthToken
     from synctables.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -67,7 +69,7 @@ class DriveAccess:
         drive = find_drive(service)
         client = drive.oauth_client(self._settings)
         tokens = self._tokens(service, account_id=account_id)
-        if await asyncio.to_thread(tokens.find):
+        if await in_thread(lambda _: tokens.find()):
             raise InvalidRequestError(f"OAuth already set for service {service}.")
         async with self._pool.connection() as connection:
             state, verifier = await begin_consent(
@@ -82,8 +84,11 @@ class DriveAccess:
             state=state, code_verifier=verifier, redirect_uri=redirect_uri
         )
 
-    async def come_back(self, service: str, *, state: str, code: str) -> None:
-        """Redeem the code with which a browser returns. Raises `ConsentError`."""
+    async def come_back(self, service: str, *, state: str, code: str) -> str:
+        """Redeem the code with which a browser returns; for the account of this name.
+
+        Raises `ConsentError`.
+        """
         async with self._pool.connection() as connection:
             consent = await take_consent(
                 connection, self._load_keys(), state=state, service=service, now=datetime.now(UTC)
@@ -93,12 +98,13 @@ class DriveAccess:
                 "This way back is over, or was used already. Connect the service again."
             )
         await self._redeem(service, consent, code)
+        return consent.account_name
 
     async def redeem_by_hand(self, service: str, *, account_id: UUID, code: str) -> None:
         """Redeem a code that the user copied. Raises `ConsentError`."""
         find_drive(service).oauth_client(self._settings)  # raises where it is not set up
         tokens = self._tokens(service, account_id=account_id)
-        if await asyncio.to_thread(tokens.find):
+        if await in_thread(lambda _: tokens.find()):
             raise InvalidRequestError(f"OAuth already set for service {service}.")
         async with self._pool.connection() as connection:
             consent = await take_newest_consent(
@@ -121,11 +127,11 @@ class DriveAccess:
         drive = find_drive(service)
         tokens = self._tokens(service, account_id=account_id)
 
-        def look() -> bool:
+        def look(_: CallOff) -> bool:
             drive.datasource(self._settings, tokens)
             return not drive.needs_consent(self._settings) or tokens.find() is not None
 
-        return await asyncio.to_thread(look)
+        return await in_thread(look)
 
     async def has_valid_token(self, service: str, *, account_id: UUID) -> bool:
         """Whether the service still takes the stored token, which is discarded if not.
@@ -139,7 +145,7 @@ class DriveAccess:
         client = drive.oauth_client(self._settings)
         tokens = self._tokens(service, account_id=account_id)
 
-        def renew() -> bool:
+        def renew(_: CallOff) -> bool:
             token = tokens.find()
             if token is None:
                 return False
@@ -152,34 +158,38 @@ class DriveAccess:
                 return False
             return True
 
-        return await asyncio.to_thread(renew)
+        return await in_thread(renew)
 
     async def disconnect(self, service: str, *, account_id: UUID) -> bool:
         """Withdraw the consent at the service, then forget the token; false: there is none."""
-        client = find_drive(service).oauth_client(self._settings)
+        find_drive(service).oauth_client(self._settings)  # raises where it is not set up
+        async with self._pool.connection() as connection:
+            await forget_consents(connection, account_id=account_id, service=service)
         tokens = self._tokens(service, account_id=account_id)
-        return await asyncio.to_thread(tokens.remove, client.revoke)
+        return await in_thread(lambda _: tokens.remove())
 
     async def _redeem(self, service: str, consent: Consent, code: str) -> None:
         client = find_drive(service).oauth_client(self._settings)
         tokens = self._tokens(service, account_id=consent.account_id)
 
-        def redeem() -> None:
-            token = client.redeem(
+        def redeem() -> OAuthToken:
+            return client.redeem(
                 code, code_verifier=consent.code_verifier, redirect_uri=consent.redirect_uri
             )
-            tokens.store(token)
 
-        await asyncio.to_thread(redeem)
+        if not await in_thread(lambda _: tokens.connect(redeem)):  # another consent was faster
+            raise InvalidRequestError(f"OAuth already set for service {service}.")
         log.info("drive_connected", service=service, account_id=str(consent.account_id))
 
     def _tokens(self, service: str, *, account_id: UUID) -> StoredTokens:
+        drive = find_drive(service)
         return StoredTokens(
             self._database_url,
             self._load_keys,
             account_id=account_id,
             service=service,
-            title=find_drive(service).title,
+            title=drive.title,
+            withdraw=lambda token: drive.oauth_client(self._settings).revoke(token),
         )
 
     def _load_keys(self) -> Seal:

@@ -27,16 +27,20 @@ VALUES (%(id)s, %(account_id)s, %(service)s, %(sealed_verifier)s, %(redirect_uri
 """
 
 _TAKE = """
-DELETE FROM oauth_consents WHERE id = %(id)s AND service = %(service)s AND expires_at > %(now)s
-RETURNING account_id, sealed_verifier, redirect_uri
+DELETE FROM oauth_consents AS consent USING accounts
+WHERE consent.id = %(id)s AND service = %(service)s AND expires_at > %(now)s
+    AND accounts.id = account_id
+RETURNING account_id, accounts.name, sealed_verifier, redirect_uri
 """
 
 _TAKE_NEWEST = """
-DELETE FROM oauth_consents WHERE id = (
+DELETE FROM oauth_consents AS consent USING accounts
+WHERE consent.id = (
     SELECT id FROM oauth_consents
     WHERE account_id = %(account_id)s AND service = %(service)s AND expires_at > %(now)s
     ORDER BY expires_at DESC LIMIT 1 FOR UPDATE SKIP LOCKED)
-RETURNING account_id, sealed_verifier, redirect_uri
+    AND accounts.id = account_id
+RETURNING account_id, accounts.name, sealed_verifier, redirect_uri
 """
 
 Connection = AsyncConnection[DictRow]
@@ -47,6 +51,7 @@ class Consent:
     """What is needed to redeem the code that a user brings back."""
 
     account_id: UUID
+    account_name: str
     code_verifier: str = field(repr=False)
     redirect_uri: str
 
@@ -95,6 +100,13 @@ async def take_newest_consent(
     return await _take(connection, seal, _TAKE_NEWEST, values)
 
 
+async def forget_consents(connection: Connection, *, account_id: UUID, service: str) -> None:
+    """Whoever is still on the way to this service comes back too late."""
+    await connection.execute(
+        "DELETE FROM oauth_consents WHERE account_id = %s AND service = %s", [account_id, service]
+    )
+
+
 async def forget_old_consents(connection: Connection, *, now: datetime) -> None:
     """Remove what nobody came back for."""
     await connection.execute("DELETE FROM oauth_consents WHERE expires_at <= %s", [now])
@@ -108,6 +120,7 @@ async def _take(
         return None
     return Consent(
         account_id=row["account_id"],
+        account_name=row["name"],
         code_verifier=seal.open(bytes(row["sealed_verifier"])),
         redirect_uri=row["redirect_uri"],
     )

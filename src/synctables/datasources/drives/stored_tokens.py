@@ -6,8 +6,9 @@ once an hour. A row's lock makes everybody else wait while one of them renews it
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
@@ -18,7 +19,7 @@ from psycopg.rows import DictRow, dict_row
 from synctables.accounts.seal import Seal
 from synctables.datasources.drives.model import OAuthToken
 from synctables.db.pool import connection_options
-from synctables.errors import DatasourceConnectError, NotConnectedError
+from synctables.errors import DatasourceConnectError, NotConnectedError, RunError
 
 _SELECT = (
     "SELECT sealed FROM oauth_tokens WHERE account_id = %(account_id)s AND service = %(service)s"
@@ -27,7 +28,11 @@ _SELECT = (
 _STORE = """
 INSERT INTO oauth_tokens (account_id, service, sealed)
 VALUES (%(account_id)s, %(service)s, %(sealed)s)
-ON CONFLICT (account_id, service) DO UPDATE SET sealed = excluded.sealed, updated_at = now()
+"""
+
+_ONE_CONNECTS = """
+SELECT pg_advisory_xact_lock(
+    hashtextextended(concat_ws(' ', 'connecting', %(account_id)s::uuid, %(service)s::text), 0))
 """
 
 _REPLACE = """
@@ -43,6 +48,10 @@ WHERE account_id = %(account_id)s AND service = %(service)s AND sealed = %(befor
 _LOCK_TIMEOUT = "SET LOCAL lock_timeout = '120s'"
 """Longer than any call to a token endpoint takes."""
 
+_DATABASE_RETURNS_SECONDS = 120.0
+"""How long a new token waits for a database that restarts; recovery takes the longest."""
+_LOOK_AGAIN_SECONDS = 0.25
+
 # Keys are only read once the table is locked, so that nobody seals with a key that is being
 # replaced: `reseal_all` keeps everybody out meanwhile.
 _ENTER = "LOCK TABLE oauth_tokens IN ROW EXCLUSIVE MODE"
@@ -54,7 +63,10 @@ Connection = psycopg.Connection[DictRow]
 
 
 class StoredTokens:
-    """The `Tokens` of one account at one service. ``title``: the service, as people call it."""
+    """The `Tokens` of one account at one service. ``title``: the service, as people call it.
+
+    ``withdraw`` ends a token at the service: one that cannot be kept must not live on there.
+    """
 
     def __init__(
         self,
@@ -64,7 +76,9 @@ class StoredTokens:
         account_id: UUID,
         service: str,
         title: str,
+        withdraw: Callable[[OAuthToken], None],
     ) -> None:
+        self._withdraw = withdraw
         self._database_url = database_url
         self._load_keys = load_keys
         self._title = title
@@ -99,13 +113,27 @@ class StoredTokens:
                 return stored
             fresh = exchange(stored)
             fresh = replace(fresh, refresh_token=fresh.refresh_token or stored.refresh_token)
-            self._replace(connection, before, fresh)
-        return fresh
+            return self._replace(connection, before, fresh)
 
-    def store(self, token: OAuthToken) -> None:
-        """Keep a token that a new consent gave, in place of any other."""
+    def connect(self, redeem: Callable[[], OAuthToken]) -> bool:
+        """Keep the token that ``redeem`` brings; false: there is one already, and nobody asks.
+
+        Of several who come back from the service at once, one redeems: a second token would live
+        on there with nobody who knows it. Raises what ``redeem`` raises.
+        """
         with self._connect() as connection:
-            connection.execute(_STORE, {**self._key, "sealed": self._sealed(token)})
+            connection.execute(_ONE_CONNECTS, self._key)
+            if self._select(connection):
+                return False
+            token = redeem()
+            try:
+                connection.execute(_STORE, {**self._key, "sealed": self._sealed(token)})
+                connection.commit()
+            except psycopg.Error:
+                with suppress(RunError):
+                    self._withdraw(token)
+                raise
+        return True
 
     def discard(self, dead: OAuthToken) -> None:
         """Forget ``dead``; a token that replaced it stays."""
@@ -114,7 +142,7 @@ class StoredTokens:
             if before and self._open(before).access_token == dead.access_token:
                 connection.execute(_DELETE, {**self._key, "before": before})
 
-    def remove(self, withdraw: Callable[[OAuthToken], None]) -> bool:
+    def remove(self) -> bool:
         """Withdraw the token at the service and forget it; false: there is none.
 
         Nobody can renew it meanwhile. Raises what ``withdraw`` raises, and then forgets nothing.
@@ -123,22 +151,47 @@ class StoredTokens:
             before = self._lock(connection)
             if before is None:
                 return False
-            withdraw(self._open(before))
+            self._withdraw(self._open(before))
             connection.execute(_DELETE, {**self._key, "before": before})
         return True
 
-    def _replace(self, connection: Connection, before: bytes, fresh: OAuthToken) -> None:
-        """Store what replaces a token, and commit. The service may already refuse the old one.
+    def _replace(self, connection: Connection, before: bytes, fresh: OAuthToken) -> OAuthToken:
+        """Store what replaces a token, and commit; gives what is stored then.
 
-        So a connection that is lost now is no reason to lose the token as well.
+        The service may already refuse the old one. So a connection that is lost now is no reason
+        to lose the token as well.
         """
-        values = {**self._key, "sealed": self._sealed(fresh), "before": before}
+        sealed = self._sealed(fresh)
         try:
-            connection.execute(_REPLACE, values)
+            connection.execute(_REPLACE, {**self._key, "sealed": sealed, "before": before})
             connection.commit()
         except psycopg.OperationalError:
-            with self._connect() as another:
-                another.execute(_REPLACE, values)
+            return self._replace_later(before, sealed, fresh)
+        return fresh
+
+    def _replace_later(self, before: bytes, sealed: bytes, fresh: OAuthToken) -> OAuthToken:
+        """The same once the database is back, without the lock that went with the connection.
+
+        Without it others may have been faster: they renewed too, and theirs counts; or they
+        disconnected, and then this one has to go as well.
+        """
+        deadline = time.monotonic() + _DATABASE_RETURNS_SECONDS
+        while True:
+            try:
+                with self._connect() as another:
+                    now = self._lock(another)
+                    if now == before:
+                        another.execute(_REPLACE, {**self._key, "sealed": sealed, "before": before})
+                    break
+            except psycopg.OperationalError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(_LOOK_AGAIN_SECONDS)
+        if now is None:
+            with suppress(RunError):
+                self._withdraw(fresh)
+            raise self._not_connected()
+        return fresh if now in (before, sealed) else self._open(now)
 
     def _lock(self, connection: Connection) -> bytes | None:
         """The row's content, once nobody else works on it."""

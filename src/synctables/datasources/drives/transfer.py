@@ -7,10 +7,13 @@ up on disk is that revision by the service's own hash, or an error.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import hashlib
 import threading
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -24,6 +27,7 @@ from synctables.errors import (
     TransientError,
 )
 
+_MOST_CALLS_AT_ONCE = 64
 _MAX_FRUITLESS_ATTEMPTS = 5
 _MENDABLE = (PartialFileError, DownloadTimeoutError, DownloadError, DatasourceConnectError)
 
@@ -79,10 +83,20 @@ class CallOff:
 async def in_thread(call: Callable[[CallOff], Result]) -> Result:
     """Run a blocking call in a thread, and call it off when the awaiting task is cancelled."""
     call_off = CallOff()
+    run = partial(contextvars.copy_context().run, call, call_off)
     try:
-        return await asyncio.to_thread(call, call_off)
+        return await asyncio.get_running_loop().run_in_executor(_threads(), run)
     finally:
         call_off.set()
+
+
+@cache
+def _threads() -> ThreadPoolExecutor:
+    """Their own: downloads take hours, and asyncio has six threads here for the whole process.
+
+    All else that blocks needs those, the names of hosts first of all.
+    """
+    return ThreadPoolExecutor(_MOST_CALLS_AT_ONCE, thread_name_prefix="drive")
 
 
 def in_loop(on_bytes: OnBytes) -> OnBytes:

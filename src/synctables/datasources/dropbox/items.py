@@ -82,9 +82,13 @@ def parse_place(item: str) -> Place | Link:
 
 
 def _parse_address(url: str) -> Place | Link:
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+        shown = public_url(url)
+    except ValueError:  # a port or an IPv6 address that is none
+        raise DatasourceReadError("This is no address of Dropbox, nor of anything.") from None
     if parts.hostname not in _HOSTS:
-        raise DatasourceReadError(f"{public_url(url)} is no address of Dropbox.")
+        raise DatasourceReadError(f"{shown} is no address of Dropbox.")
     pairs = parse_qsl(parts.query)
     within = dict(pairs).get(_WITHIN, "").strip("/")
     first, _, rest = parts.path.lstrip("/").partition("/")

@@ -58,6 +58,9 @@ class DropboxOAuthClient:
             "code_challenge_method": "S256",
             "token_access_type": "offline",
             "scope": " ".join(SCOPES),
+            # Else whoever agreed once is sent back without a question, and a link that somebody
+            # else began would connect his Dropbox to that other account.
+            "force_reapprove": "true",
         }
         base = (self._settings.dropbox_endpoint or WEB).rstrip("/")
         return f"{base}/oauth2/authorize?{urlencode(parameters)}"

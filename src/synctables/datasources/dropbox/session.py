@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
 from synctables.datasources._http import USER_AGENT
+from synctables.datasources.drives.sessions import guard
 from synctables.datasources.dropbox.failures import check_answer
 
 if TYPE_CHECKING:
@@ -17,17 +18,13 @@ WEB = "https://www.dropbox.com"
 
 
 def open_session(settings: Settings) -> Any:
-    """The SDK's own session, which leads to the endpoint of the settings where one is set.
-
-    Nothing ambient: neither proxies nor a .netrc of the environment, whose login would replace
-    the token.
-    """
+    """The SDK's own session, which leads to the endpoint of the settings where one is set."""
     from dropbox import create_session
 
     endpoint = settings.dropbox_endpoint
     ca_file = settings.drive_ca_file if endpoint else None
     session = create_session(ca_certs=str(ca_file) if ca_file else None)
-    session.trust_env = False
+    guard(session)
     session.hooks["response"].append(check_answer)
     if endpoint:
         usual = session.get_adapter(API)

@@ -16,6 +16,7 @@ from google_auth_oauthlib.flow import Flow
 from oauthlib.oauth2 import OAuth2Error
 
 from synctables.datasources.drives.model import OAuthToken
+from synctables.datasources.drives.sessions import guard
 from synctables.datasources.gdrive.installation import (
     GUIDE,
     SCOPE,
@@ -144,8 +145,8 @@ def plain_session(at: Endpoints) -> requests.Session:
 
 
 def prepare_session(session: requests.Session, at: Endpoints) -> None:
-    """Trust what the settings say, and nothing from the environment: no proxy, no .netrc."""
-    session.trust_env = False
+    """Trust what the settings say."""
+    guard(session)
     session.verify = at.ca_file or True
 
 

@@ -14,6 +14,7 @@ from synctables.errors import DatasourceReadError
 
 _ID = re.compile(r"[\w-]{10,}|root", re.ASCII)
 _IN_LINK = re.compile(r"/(?:d|folders)/(?P<id>[\w-]{10,})(?=/|$)", re.ASCII)
+_KEY = re.compile(r"[\w-]*", re.ASCII)
 _HOSTS = ("drive.google.com", "docs.google.com")
 
 
@@ -56,10 +57,16 @@ def parse_reference(item: str) -> FileId | FilePath:
 
 
 def _parse_link(text: str) -> FileId:
-    parts = urlsplit(text)
+    wrong = DatasourceReadError("This is not the link of a file in Google Drive.")
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        raise wrong from None
     query = parse_qs(parts.query)
     found = _IN_LINK.search(parts.path)
     file_id = found["id"] if found else query.get("id", [""])[0]
-    if parts.hostname not in _HOSTS or not _ID.fullmatch(file_id):
-        raise DatasourceReadError("This is not the link of a file in Google Drive.")
-    return FileId(id=file_id, resource_key=query.get("resourcekey", [None])[0])
+    key = query.get("resourcekey", [None])[0]
+    # The key goes into a header: nothing that could end one.
+    if parts.hostname not in _HOSTS or not _ID.fullmatch(file_id) or not _KEY.fullmatch(key or ""):
+        raise wrong
+    return FileId(id=file_id, resource_key=key)

@@ -10,12 +10,11 @@ import asyncio
 import os
 import re
 import time
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import psutil
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -71,8 +70,9 @@ class Lane:
         self._used = 0
         self._open = AsyncExitStack()
         self.workspace = Path()
-        self.pids: set[int] = set()
         self.newest_pid = 0
+        self.survivors: list[int] = []
+        """Children that were not gone, with all that they started, when they should have been."""
 
     async def run(self, mutant: Mutant) -> End:
         """The end that stands: in a shared child if it is a plain one, else in a fresh one."""
@@ -107,12 +107,16 @@ class Lane:
     async def _enter(self, stack: AsyncExitStack, limits: SandboxLimits) -> Sandbox:
         self.workspace = create_workspace(self._root)
         stack.callback(remove_workspace, self.workspace)
+        stack.callback(self._look_for_survivors)
         sandbox = await stack.enter_async_context(
             Sandbox.start(self.workspace, limits, spare=self._spare)
         )
         self.newest_pid = sandbox.pid
-        self.pids.add(sandbox.pid)
         return sandbox
+
+    def _look_for_survivors(self) -> None:
+        if _has_members(self.newest_pid):
+            self.survivors.append(self.newest_pid)
 
     async def _renew(self) -> None:
         await self._open.aclose()
@@ -181,11 +185,10 @@ def _unforeseen(message: str, log: str) -> str:
     return ""
 
 
-def still_running(pids: set[int]) -> list[int]:
-    """Of processes and their groups, those that live on."""
-    found = []
-    for process in psutil.process_iter(["pid"]):
-        with suppress(psutil.Error, ProcessLookupError):
-            if {process.pid, os.getpgid(process.pid)} & pids:
-                found.append(process.pid)
-    return found
+def _has_members(group: int) -> bool:
+    """Whether a process of the group lives on, asked at once: later the number may be another's."""
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True

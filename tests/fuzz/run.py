@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tests.fuzz.corpus import Original
-from tests.fuzz.lane import End, Lane, still_running
+from tests.fuzz.lane import End, Lane
 from tests.fuzz.mutate import make_mutant
 from tests.fuzz.report import Report, look_for_files
 
@@ -32,7 +32,7 @@ async def run(
         finally:
             await asyncio.gather(*(lane.close() for lane in lanes))
         report.left_files = look_for_files(root)
-    report.left_processes = still_running({pid for lane in lanes for pid in lane.pids})
+    report.left_processes = [pid for lane in lanes for pid in lane.survivors]
     return report
 
 

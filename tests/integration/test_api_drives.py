@@ -108,4 +108,4 @@ def way_back(account: ApiAccount, host: str | None = None) -> str:
     headers = {"Host": host} if host else {}
     answer = account.call("GET", "imports/service/box/auth_url", headers=headers)
     assert answer.status_code == 200, answer.text
-    return parse_qs(urlsplit(answer.json()["url"]).query)["redirect_uri"][0]
+    return parse_qs(urlsplit(str(answer.json()["url"])).query)["redirect_uri"][0]

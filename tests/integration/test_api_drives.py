@@ -108,5 +108,4 @@ def way_back(account: ApiAccount, host: str | None = None) -> str:
     headers = {"Host": host} if host else {}
     answer = account.call("GET", "imports/service/box/auth_url", headers=headers)
     assert answer.status_code == 200, answer.text
-    found: str = parse_qs(urlsplit(answer.json()["url"]).query)["redirect_uri"][0]
-    return found
+    return parse_qs(urlsplit(str(answer.json()["url"])).query)["redirect_uri"][0]

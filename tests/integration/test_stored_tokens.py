@@ -160,7 +160,7 @@ def test_workers_that_renew_a_single_use_token_at_once_never_lose_it(
         OAuthToken(access_token=first.access_token, refresh_token=first.refresh_token),
     )
     rounds, workers = 5, 8
-    barrier = threading.Barrier(workers)
+    barrier = threading.Barrier(workers, timeout=60)
 
     def work() -> list[OAuthToken]:
         seen = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from base64 import b64encode
 from collections.abc import Iterator
@@ -189,6 +190,11 @@ async def list_files(
             found = await datasource.list(search=filter.strip() or None, folder=folder)
         except _DEAD as error:
             return _unauthorized(str(error))
+    return await asyncio.to_thread(_render, found, service)
+
+
+def _render(found: list[Item], service: str) -> Response:
+    """For a thread: a hundred thousand files take seconds, and other calls go on meanwhile."""
     files = [ServiceFile.of(item, service=service) for item in found]
     return JSONResponse(ServiceFiles(files=files).model_dump(mode="json"))
 

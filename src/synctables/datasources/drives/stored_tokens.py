@@ -25,15 +25,14 @@ _SELECT = (
     "SELECT sealed FROM oauth_tokens WHERE account_id = %(account_id)s AND service = %(service)s"
 )
 
-_STORE = """
+# Whoever else inserts waits for the end of this transaction. No advisory lock: users' SQL may take
+# those as well.
+_RESERVE = """
 INSERT INTO oauth_tokens (account_id, service, sealed)
-VALUES (%(account_id)s, %(service)s, %(sealed)s)
+VALUES (%(account_id)s, %(service)s, %(before)s)
+ON CONFLICT DO NOTHING
 """
-
-_ONE_CONNECTS = """
-SELECT pg_advisory_xact_lock(
-    hashtextextended(concat_ws(' ', 'connecting', %(account_id)s::uuid, %(service)s::text), 0))
-"""
+_NOT_YET = b""
 
 _REPLACE = """
 UPDATE oauth_tokens SET sealed = %(sealed)s, updated_at = now()
@@ -122,12 +121,12 @@ class StoredTokens:
         on there with nobody who knows it. Raises what ``redeem`` raises.
         """
         with self._connect() as connection:
-            connection.execute(_ONE_CONNECTS, self._key)
-            if self._select(connection):
+            values = {**self._key, "before": _NOT_YET}
+            if connection.execute(_RESERVE, values).rowcount == 0:
                 return False
             token = redeem()
             try:
-                connection.execute(_STORE, {**self._key, "sealed": self._sealed(token)})
+                connection.execute(_REPLACE, {**values, "sealed": self._sealed(token)})
                 connection.commit()
             except psycopg.Error:
                 with suppress(RunError):

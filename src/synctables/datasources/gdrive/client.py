@@ -11,7 +11,7 @@ import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from http import HTTPStatus
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import httplib2
 import requests
@@ -52,6 +52,7 @@ _STUMBLES = (ValueError, LookupError, TypeError, AttributeError)
 """What reading a nonsensical answer raises."""
 _EVERYWHERE = {"supportsAllDrives": True, "includeItemsFromAllDrives": True}
 
+Part = TypeVar("Part", list[Any], dict[str, Any])
 OpenAccount = Callable[[], "DriveClient"]
 
 
@@ -127,7 +128,7 @@ class DriveClient:
         while True:
             request = self._sdk.drives().list(pageSize=100, pageToken=token)
             answer = self._execute(request, item="list of shared drives")
-            drives |= {one["id"]: one["name"] for one in answer.get("drives", [])}
+            drives |= {str(one.get("id")): str(one.get("name")) for one in _drives(answer)}
             token = answer.get("nextPageToken")
             if not token:
                 return drives
@@ -138,8 +139,8 @@ class DriveClient:
             fileId=which.id, fields="exportLinks", supportsAllDrives=True
         )
         answer = self._execute(_with_key(request, which), item=str(which))
-        links: Mapping[str, str] = answer.get("exportLinks") or {}
-        return {kind: link for kind, link in links.items() if self._at.trusts(link)}
+        links = _part(answer, "exportLinks", {})
+        return {kind: link for kind, link in links.items() if self._at.trusts(str(link))}
 
     def content(self, which: FileId, *, name: str, offset: int) -> Iterator[bytes]:
         """The file's bytes from ``offset`` on."""
@@ -189,7 +190,7 @@ class DriveClient:
                 **where,
             )
             answer = self._execute(request, item=item)
-            found += map(_read, answer.get("files", []))
+            found += map(_read, _part(answer, "files", []))
             is_complete = is_complete and not answer.get("incompleteSearch")
             token = answer.get("nextPageToken")
             if not token:
@@ -247,6 +248,21 @@ class DriveClient:
             raise refresh_error(error, is_service_account=is_service_account) from None
         except (requests.RequestException, GoogleAuthError) as error:
             raise transport_error(error, item=item) from error
+
+
+def _part(answer: Mapping[str, Any], name: str, nothing: Part) -> Part:
+    """A part of an answer, of the type of ``nothing``, which it is where Google leaves it out."""
+    value = answer.get(name) or nothing
+    if not isinstance(value, type(nothing)):
+        raise DatasourceConnectError(_NO_SENSE)
+    return value
+
+
+def _drives(answer: Mapping[str, Any]) -> list[dict[str, Any]]:
+    drives: list[Any] = _part(answer, "drives", [])
+    if not all(isinstance(one, dict) for one in drives):
+        raise DatasourceConnectError(_NO_SENSE)
+    return drives
 
 
 def _read(answer: Any) -> DriveFile:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING
 
-import pyarrow.parquet as pq
 import pytest
 import shapely
 
 from synctables.errors import RunError
 from synctables.importer import infer, read
 from synctables.importer.model import ColumnType, ReadOptions
+from tests.support.arrow_files import read_typed_file
 from tests.support.format_files import ARCHIVES, MAKERS, ROWS, Files
 from tests.support.reading import LIMITS, read_bytes
 
@@ -60,7 +60,7 @@ def _check(make: Callable[[], Files], layer: TypedLayer) -> None:
     allowed = _LOOSE if ours else _EXACT
     assert {name: types[name] for name in allowed if types[name] not in allowed[name]} == {}
     theirs = {mine: name for name, mine in ours.items()}
-    rows = pq.read_table(layer.path).to_pylist()
+    rows = read_typed_file(layer.path).to_pylist()
     found = [
         (row["name"], *(float(row[theirs.get(key, key)]) for key in ("people", "ratio")))
         for row in rows

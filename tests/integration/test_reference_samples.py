@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pyarrow.parquet as pq
 import pytest
 import pytest_asyncio
 
@@ -22,6 +21,7 @@ from synctables.importer.model import ReadOptions
 from synctables.importer.sandbox import Sandbox, SandboxLimits
 from synctables.importer.table_names import first_free, table_base_name
 from synctables.importer.workspace import create_workspace, remove_workspace
+from tests.support.arrow_files import read_typed_file
 from tests.support.reading import LIMITS, fetched
 
 if TYPE_CHECKING:
@@ -293,7 +293,7 @@ def test_every_sample_has_a_case() -> None:
 
 
 def _held(layer: TypedLayer) -> Table:
-    shapes = pq.read_table(layer.path, columns=["the_geom"]).column(0)
+    shapes = read_typed_file(layer.path).column("the_geom")
     return Table(
         rows=layer.row_count,
         shapes=len(shapes) - shapes.null_count,
@@ -302,7 +302,7 @@ def _held(layer: TypedLayer) -> Table:
 
 
 def _check_columns(layer: TypedLayer, columns: dict[str, list[Any]]) -> None:
-    table = pq.read_table(layer.path)
+    table = read_typed_file(layer.path)
     assert set(columns) <= set(table.column_names)
     for name, values in columns.items():
         assert table.column(name).slice(0, len(values)).to_pylist() == values

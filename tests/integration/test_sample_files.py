@@ -11,7 +11,6 @@ from datetime import date
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-import pyarrow.parquet as pq
 import pytest
 import shapely
 
@@ -19,6 +18,7 @@ from synctables.importer import read
 from synctables.importer.infer import infer
 from synctables.importer.model import ColumnType, Misfit, ReadOptions
 from tests.integration.test_error_codes import FAULTY_FILES
+from tests.support.arrow_files import read_typed_file
 from tests.support.reading import FILES, LIMITS, read_sample
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ def test_the_file_becomes(tmp_path: Path, name: str) -> None:
     assert len(typed.layers) == sample.table_count
     first = typed.layers[0]
     types = {column.name: column.type for column in first.columns}
-    table = pq.read_table(first.path)
+    table = read_typed_file(first.path)
     for column, (column_type, values) in sample.columns.items():
         assert types[column] is column_type
         assert table.column(column).slice(0, len(values)).to_pylist() == values

@@ -6,8 +6,9 @@ really takes is measured before COMMIT.
 
 from __future__ import annotations
 
-import pyarrow.parquet as pq
+import pyarrow as pa
 
+from synctables.importer.apply.typed_rows import typed_batches, typed_schema
 from synctables.importer.model import GEOMETRY_COLUMN, HASH_COLUMNS, TypedLayer
 
 ROW_BYTES = 36
@@ -18,8 +19,6 @@ SHAPE_INDEX_BYTES = 40
 NO_SHAPE_INDEX_BYTES = 20
 """Of each of both indexes on shapes, for a row that has one, and for a row that has none."""
 
-SMALLEST_SHAPE_BYTES = 25
-"""A point."""
 DECIMAL_SHARE = 5 / 16
 """A decimal has 16 bytes in the typed file; a short number in the table has 5 or more."""
 TOASTED_FROM_BYTES = 2_000
@@ -39,14 +38,17 @@ def estimate_table_bytes(layer: TypedLayer) -> int:
 
 
 def _measure(layer: TypedLayer) -> tuple[float, int]:
-    """Bytes of all values that become columns, and how many rows have a shape at most."""
-    metadata = pq.read_metadata(layer.path)
-    values = shape_bytes = 0.0
-    for group in map(metadata.row_group, range(metadata.num_row_groups)):
-        for chunk in map(group.column, range(group.num_columns)):
-            size = chunk.total_uncompressed_size
-            if chunk.physical_type == "FIXED_LEN_BYTE_ARRAY":
-                size *= DECIMAL_SHARE
-            values += 0 if chunk.path_in_schema in HASH_COLUMNS else size
-            shape_bytes += size if chunk.path_in_schema == GEOMETRY_COLUMN else 0
-    return values, min(layer.row_count, int(shape_bytes / SMALLEST_SHAPE_BYTES))
+    """Bytes of all values that become columns, and how many rows have a shape."""
+    names = [name for name in typed_schema(layer).names if name not in HASH_COLUMNS]
+    values, shapes = 0.0, 0
+    for batch in typed_batches(layer, names):
+        values += sum(_value_bytes(column) for column in batch.columns)
+        if GEOMETRY_COLUMN in names:
+            shapes += len(batch) - batch.column(GEOMETRY_COLUMN).null_count
+    return values, shapes
+
+
+def _value_bytes(column: pa.Array) -> float:
+    """Bytes of a column's values; a null takes none in a table."""
+    share = DECIMAL_SHARE if pa.types.is_decimal(column.type) else 1.0
+    return float(column.nbytes * share * (1 - column.null_count / max(1, len(column))))

@@ -20,7 +20,11 @@ ACCOUNT = UUID(int=1)
         pytest.param("https://data.example.org:443/a", "data.example.org", id="its usual port"),
         pytest.param("http://data.example.org:443/a", "data.example.org:443", id="another port"),
         pytest.param("http://[::1]:80/a", "[::1]", id="an IPv6 address"),
-        pytest.param("https://github.com/o/r/blob/m/a.csv", "raw.githubusercontent.com", id="page"),
+        pytest.param(
+            "https://www.openstreetmap.org/#map=17/40.4/-3.7",
+            "api.openstreetmap.org",
+            id="a page about data",
+        ),
         pytest.param("s3://data.example.org/a.csv", "s3://data.example.org", id="a bucket"),
         pytest.param("gs://data.example.org/a[1].csv", "gs://data.example.org", id="its twin"),
     ],

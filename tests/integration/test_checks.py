@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -15,7 +16,7 @@ from synctables.datasources.source import Source
 from synctables.errors import DownloadError, DownloadTimeoutError, FencedError
 from synctables.syncs import repository
 from synctables.syncs.check_rows import Target, begin_check
-from synctables.syncs.checks import Lane, is_same
+from synctables.syncs.checks import Lane, in_turns, is_same
 from synctables.syncs.claims import BATCH, Due, make_batches, queue_due_syncs
 from synctables.syncs.model import Sync, SyncState
 from synctables.syncs.outcomes import Checked, Outcome, OutcomeKind, record_checks
@@ -405,11 +406,35 @@ async def test_an_interval_that_was_changed_during_the_check_holds(
     assert (await desk.sync(standing.id)).run_at == changed.run_at
 
 
-async def test_a_server_clock_that_was_put_back_strands_no_sync(standing: Sync, desk: Desk) -> None:
-    """As after a year ahead: the clock struck then, and the next slot is there."""
+@pytest.mark.parametrize(
+    ("ahead", "change", "is_brought_back"),
+    [
+        pytest.param("1 year", "", True, id="a year"),
+        pytest.param("20 hours", "", True, id="hours, after a success"),
+        pytest.param("20 hours", ", state = 'failure'", False, id="a new try may be so far off"),
+        pytest.param("2 days", ", state = 'failure'", True, id="no new try is so far off"),
+        pytest.param("59 minutes", "", False, id="an hourly sync may be so far off"),
+    ],
+)
+async def test_a_server_clock_that_was_put_back_strands_no_sync(
+    standing: Sync, desk: Desk, ahead: str, change: str, is_brought_back: bool
+) -> None:
+    """The clock struck in what is the future now, and the next slot is there."""
     assert await claim(desk) == (0, 0)
-    await desk.execute("UPDATE clock SET struck_at = now() + interval '1 year'")
-    await make_due(desk, standing.id, at=datetime.now(UTC) + timedelta(days=365))
+    await desk.execute(f"UPDATE clock SET struck_at = now() + interval '{ahead}'")
+    await desk.execute(f"UPDATE syncs SET run_at = now() + interval '{ahead}' {change}")
+    await claim(desk)
+    sync = await desk.sync(standing.id)
+    assert (sync.run_at < datetime.now(UTC)) is is_brought_back
+
+
+async def test_a_plan_without_sync_tables_is_told_by_a_run(standing: Sync, desk: Desk) -> None:
+    """Else an unchanged source would be a success, and a changed one a failure."""
+    await desk.execute("UPDATE plans SET sync_tables = false")
+    await make_due(desk, standing.id)
+    assert await claim(desk) == (0, 1)
+    await desk.execute("DELETE FROM runs")
+    await desk.execute("UPDATE syncs SET state = 'success', from_external_source = true")
     assert await claim(desk) == (1, 0)
 
 
@@ -447,9 +472,15 @@ def lane_of_two(own: int, others: int) -> tuple[Lane, Target]:
 
 def test_one_accounts_bad_luck_with_a_host_puts_others_off_and_not_for_long() -> None:
     lane, asked = lane_of_two(2, 3)
+    another = replace(asked, account_id=UUID(int=3))
     busy = DownloadError("busy", retry_after_seconds=7200)
-    pauses = [one.put_off for one in lane.give_up_after(asked, busy)]
-    assert pauses == [timedelta(hours=2)] * 2 + [timedelta(minutes=15)] * 3
+    for _ in range(2):
+        pauses = [one.put_off for one in lane.give_up_after(asked, busy)]
+        assert pauses == [timedelta(hours=2)] * 2
+        assert {one.account_id for one in lane.targets} == {UUID(int=2)}
+        lane.targets.extend([asked, asked])
+    pauses = [one.put_off for one in lane.give_up_after(another, busy)]
+    assert pauses == [timedelta(minutes=15)] * 5
     assert not lane.targets
 
     lane, asked = lane_of_two(2, 3)
@@ -469,6 +500,12 @@ def test_an_answer_of_any_kind_ends_the_silence_of_a_host() -> None:
             assert lane.give_up_after(asked, DownloadTimeoutError("nothing")) == []
         assert lane.give_up_after(asked, DownloadError("500")) == []
     assert len(lane.targets) == 2
+
+
+def test_accounts_take_turns_at_a_host() -> None:
+    lane, _ = lane_of_two(40, 3)
+    first = [target.account_id.int for target in in_turns(lane.targets)[:6]]
+    assert [sorted(first[at : at + 2]) for at in (0, 2, 4)] == [[1, 2]] * 3
 
 
 def due(lane: str, ranks: range) -> list[Due]:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from synctables.settings import load_settings
+from synctables.syncs.vital_signs import read_vital_signs
 from tests.support.api_server import serve_api
+from tests.support.workload import make_due
 
 if TYPE_CHECKING:
     import requests
@@ -80,6 +84,8 @@ async def test_what_waits_and_is_due_is_told(desk: Desk, database_url: str) -> N
         found = samples(server.call("GET", "/metrics"))
     assert value(found, "due_syncs") == 1
     assert value(found, "due_lag_seconds") == pytest.approx(90, abs=60)
+    assert value(found, "orphans", kind="syncs") == 0
+    assert value(found, "jobs_stalled") == 0
     assert value(found, "syncs_under_way", state="created") == 2
     assert value(found, "runs_unfinished", phase="waiting") == 2
     assert value(found, "runs_unfinished", phase="queued") == 1
@@ -87,6 +93,29 @@ async def test_what_waits_and_is_due_is_told(desk: Desk, database_url: str) -> N
     assert value(found, "account_syncs", account="alice", plan="default") == 3
     assert value(found, "account_waiting", account="alice", plan="default") == 2
     assert value(found, "workers_alive") == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "is_late"),
+    [
+        pytest.param("UPDATE syncs SET state = 'queued'", True, id="it waits for a worker"),
+        pytest.param("UPDATE syncs SET state = 'syncing'", False, id="it is a long run"),
+        pytest.param("UPDATE runs SET waits = true", False, id="it waits for its account's turn"),
+    ],
+)
+async def test_late_is_what_another_worker_would_help(
+    desk: Desk, change: str, is_late: bool
+) -> None:
+    sync, _ = await desk.add_only("http://127.0.0.1:9/a.csv")
+    await make_due(desk, sync.id, at=datetime.now(UTC) - timedelta(hours=1))
+    await desk.execute(change)
+    async with desk.pool.connection() as connection:
+        lag = (await read_vital_signs(connection)).oldest_due_seconds
+    assert (lag is not None) is is_late
+
+
+def test_no_network_may_be_named() -> None:
+    assert load_settings(metrics_networks="").metrics_networks == ()
 
 
 def test_without_its_database_it_says_so() -> None:

@@ -14,7 +14,7 @@ from synctables.settings import Settings
 from synctables.syncs.model import SyncState
 from synctables.syncs.outcomes import Outcome, OutcomeKind, record_outcome
 from synctables.syncs.recovery import forget_old_records
-from synctables.syncs.repository import append_log
+from synctables.syncs.repository import append_log, get_sync, hand_back
 from synctables.syncs.runs import begin
 from tests.support.file_server import FileServer
 from tests.support.workers import Desk, StartWorker, running_worker
@@ -49,6 +49,51 @@ async def test_a_worker_that_was_presumed_dead_cannot_record(
             await record_outcome(
                 connection, run_id, token=successor.token, outcome=SUCCESS, now=now
             )
+
+
+@pytest.mark.parametrize("what", ["begins it", "hands it back"])
+async def test_who_waits_for_a_sync_does_not_hold_its_run(
+    desk: Desk, file_server: FileServer, what: str
+) -> None:
+    """Or whoever removes the sync, which is locked first then, would wait for it in a circle."""
+    sync, run_id = await desk.add_only(file_server.put("/a.csv", CSV))
+    async with desk.pool.connection() as connection:
+        begun = await begin(connection, run_id)
+    assert begun is not None
+
+    async def work() -> None:
+        async with desk.pool.connection() as connection:
+            if what == "begins it":
+                await begin(connection, run_id)
+            else:
+                await hand_back(connection, begun.run, token=begun.token)
+
+    async def is_waiting() -> bool | None:
+        waiting = "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+        return bool(await desk.rows(waiting)) or None
+
+    async with asyncio.TaskGroup() as group, desk.pool.connection() as connection:
+        await get_sync(connection, sync.id, for_update=True)
+        group.create_task(work())
+        await desk.until(is_waiting)
+        await connection.execute("SELECT FROM runs FOR UPDATE NOWAIT")
+
+
+async def test_who_was_fenced_hands_nothing_back(desk: Desk, file_server: FileServer) -> None:
+    sync, run_id = await desk.add_only(file_server.put("/a.csv", CSV))
+    async with desk.pool.connection() as connection:
+        frozen = await begin(connection, run_id)
+    async with desk.pool.connection() as connection:
+        successor = await begin(connection, run_id)
+    assert frozen is not None
+    assert successor is not None
+    async with desk.pool.connection() as connection:
+        await hand_back(connection, frozen.run, token=frozen.token)
+    assert (await desk.sync(sync.id)).state is SyncState.SYNCING
+    assert await desk.rows("SELECT attempt_count FROM runs") == [(2,)]
+    async with desk.pool.connection() as connection:
+        await hand_back(connection, successor.run, token=successor.token)
+    assert (await desk.sync(sync.id)).state is SyncState.QUEUED
 
 
 async def test_a_run_that_has_ended_is_not_begun_again(desk: Desk, file_server: FileServer) -> None:

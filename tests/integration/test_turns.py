@@ -10,6 +10,7 @@ from synctables.accounts.service import create_account
 from synctables.datasources.source import Source
 from synctables.syncs import service
 from synctables.syncs.model import Sync, SyncOptions, SyncState
+from synctables.syncs.quotas import read_usage
 from synctables.syncs.repository import get_syncs
 from synctables.syncs.service import delete_sync
 from synctables.syncs.turns import give_forgotten_turns, give_turns, start_runs
@@ -106,6 +107,17 @@ async def test_the_first_import_of_a_sync_that_was_removed_still_gets_its_turn(d
     await desk.execute(END % runs[0])
     await next_turn(desk)
     assert await with_a_job(desk) == runs
+
+
+async def test_whoever_removes_syncs_at_work_gets_no_more_runs_at_once(desk: Desk) -> None:
+    syncs, runs = await add(desk, 6)
+    async with desk.pool.connection() as connection:
+        for sync in syncs[:3]:
+            await delete_sync(connection, account_id=desk.account.id, sync_id=sync.id)
+        usage = await read_usage(connection, desk.account.id)
+    assert await next_turn(desk) == 0
+    assert await with_a_job(desk) == runs[:3]
+    assert (usage.runs, usage.waiting_runs, usage.imports) == (3, 3, 0)
 
 
 @pytest.mark.usefixtures("file_server")

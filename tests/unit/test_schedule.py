@@ -45,6 +45,7 @@ def test_next_slot(due_at: datetime, now: datetime, expected: datetime) -> None:
         (HOUR, 3, False, None, 4 * HOUR),
         (HOUR, 99, False, None, DAY),
         (30 * DAY, 4, False, None, 30 * DAY),
+        (20_000 * DAY, 50, False, None, 20_000 * DAY),
         (HOUR, 1, True, 10 * MINUTE, 10 * MINUTE),
         (HOUR, 1, True, timedelta(seconds=5), MINUTE),
         (HOUR, 1, True, 40 * DAY, DAY),

@@ -22,7 +22,6 @@ from psycopg import Error
 from synctables.api.calls import services_of
 from synctables.api.problems import problem_response
 from synctables.db.pool import UNAVAILABLE
-from synctables.jobs import FRESH_HEARTBEAT_SECONDS
 from synctables.syncs.metrics import Measured, measure
 from synctables.syncs.totals import Total
 
@@ -133,8 +132,8 @@ def _of_syncs(measured: Measured) -> Iterator[Metric]:
     )
     yield GaugeMetricFamily(
         "synctables_due_lag_seconds",
-        "How long the sync that is longest overdue has been due",
-        value=measured.due_lag_seconds,
+        "How long the sync that waits longest for the clock or for a worker does",
+        value=float(measured.signs.oldest_due_seconds or 0),
     )
     yield _gauge(
         "synctables_syncs_under_way", "Syncs by state", "state", measured.under_way,
@@ -157,15 +156,30 @@ def _of_work(measured: Measured) -> Iterator[Metric]:
     for row in measured.queues:
         jobs.add_metric((row["queue"], row["status"]), row["value"])
     yield jobs
-    ages = measured.heartbeat_ages
+    yield GaugeMetricFamily(
+        "synctables_jobs_stalled",
+        "Jobs of workers that gave no sign of life lately",
+        value=measured.signs.stalled,
+    )
+    yield _gauge(
+        "synctables_orphans",
+        "What nobody is at work on and somebody should be",
+        "kind",
+        {"syncs": measured.signs.idle_syncs, "tables": measured.signs.abandoned_tables},
+    )
+    yield from _of_processes(measured)
+
+
+def _of_processes(measured: Measured) -> Iterator[Metric]:
     yield GaugeMetricFamily(
         "synctables_workers_alive",
         "Workers of queues with a fresh heartbeat; a worker process has one for each queue",
-        value=sum(age < FRESH_HEARTBEAT_SECONDS for age in ages.values()),
+        value=measured.signs.workers,
     )
     yield _gauge(
-        "synctables_worker_heartbeat_age_seconds", "Since the last sign of life", "worker", ages
-    )
+        "synctables_worker_heartbeat_age_seconds", "Since the last sign of life", "worker",
+        measured.heartbeat_ages,
+    )  # fmt: skip
     connections = GaugeMetricFamily(
         "synctables_database_connections",
         "Connections that this service has, over all its processes",

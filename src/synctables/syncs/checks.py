@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections import defaultdict, deque
-from collections.abc import Coroutine
-from dataclasses import dataclass
+from collections import Counter, defaultdict, deque
+from collections.abc import Coroutine, Iterable
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -36,6 +36,9 @@ FLUSH_SECONDS = 2.0
 """What was found is recorded this often, so that a slow source does not hold up the others."""
 SILENT_AFTER = 6
 """So many syncs of a host in a row without an answer, and it counts as down."""
+BELIEVED = 2
+"""So many accounts have to be sent away by a host before it counts as wanting to be left alone: one
+account's pages may be made to say so."""
 LEFT_ALONE_FOR_OTHERS = timedelta(minutes=15)
 SILENCE_FOR_OTHERS = timedelta(minutes=1)
 """A host may send one account away for a day, or be silent to it; what others have there is put off
@@ -92,14 +95,12 @@ class _Round:
         log.info("check_ended", **self._counts)
 
     def _askers(self) -> list[Coroutine[Any, Any, None]]:
-        targets = list(self._check.targets)
         if self._check.attempt_count > MOST_ATTEMPTS:
             # Something in it ends workers: a run of each says of which.
-            self._found = [Checked(sync_id=target.sync_id) for target in targets]
+            self._found = [Checked(sync_id=target.sync_id) for target in self._check.targets]
             return [asyncio.sleep(0)]
-        random.shuffle(targets)  # or one slow page at the front would condemn its host each time
         lanes: dict[str, list[Target]] = defaultdict(list)
-        for target in targets:
+        for target in in_turns(self._check.targets):
             lanes[target.lane].append(target)
         at_once = self._workshop.settings.connections_per_host
         return [
@@ -176,19 +177,14 @@ class Lane:
     name: str
     targets: deque[Target]
     silent_count: int = 0
+    sent_away: set[UUID] = field(default_factory=set)
+    """Accounts that the host told when to come again."""
     datasource: Datasource | None = None
 
     def give_up_after(self, target: Target, answer: Item | NotModified | RunError) -> list[Checked]:
         """What an answer means for those that were not asked about yet: mostly nothing."""
         if pause := getattr(answer, "retry_after_seconds", None):
-            pauses = timedelta(seconds=pause)
-            return [
-                Checked(
-                    sync_id=one.sync_id,
-                    put_off=pauses if is_own else min(pauses, LEFT_ALONE_FOR_OTHERS),
-                )
-                for one, is_own in self._take_rest(target)
-            ]
+            return self._leave_alone(target, timedelta(seconds=pause))
         if not isinstance(answer, _SILENCE):
             self.silent_count = 0
             return []
@@ -203,11 +199,39 @@ class Lane:
             for one, is_own in self._take_rest(target)
         ]
 
+    def _leave_alone(self, asked: Target, pause: timedelta) -> list[Checked]:
+        self.sent_away.add(asked.account_id)
+        rest = self._take_rest(asked)
+        if len(self.sent_away) < BELIEVED:
+            self.targets.extend(one for one, is_own in rest if not is_own)
+            rest = [(one, is_own) for one, is_own in rest if is_own]
+        return [
+            Checked(
+                sync_id=one.sync_id, put_off=pause if is_own else min(pause, LEFT_ALONE_FOR_OTHERS)
+            )
+            for one, is_own in rest
+        ]
+
     def _take_rest(self, asked: Target) -> list[tuple[Target, bool]]:
         """What was not asked about yet, and whether it is of the same account."""
         rest = [(one, one.account_id == asked.account_id) for one in self.targets]
         self.targets.clear()
         return rest
+
+
+def in_turns(targets: Iterable[Target]) -> list[Target]:
+    """One of each account, then the next of each: nobody's crowd speaks for a host alone.
+
+    In no order of its own otherwise, or one slow page would condemn its host each time.
+    """
+    shuffled = list(targets)
+    random.shuffle(shuffled)
+    lines: Counter[UUID] = Counter()
+    placed = []
+    for target in shuffled:
+        placed.append((lines[target.account_id], target))
+        lines[target.account_id] += 1
+    return [target for _, target in sorted(placed, key=lambda one: one[0])]
 
 
 def _checked(target: Target, answer: Item | NotModified | RunError) -> Checked:

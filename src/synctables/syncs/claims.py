@@ -27,10 +27,11 @@ FEWEST_IN_A_LANE = 20
 """Hosts with fewer due syncs share a batch: a job for each would cost more than the checks."""
 LOWEST_PRIORITY = -20
 
-# A version that was stored says what the table holds; without one only its content tells, and a
-# table that is gone has to be told by a run (found row by row: a join would be hashed anew for
-# each). The host is only to take turns by: `lane_of` knows it
-# better. One statement claims: a row that another clock is claiming is left to it.
+# A version that was stored says what the table holds; without one only its content tells. A table
+# that is gone has to be told by a run, and so has a plan that has no sync tables any more (both
+# found row by row: a join would be hashed anew for each). The host is only to take turns by:
+# `lane_of` knows it better. One statement claims: a row that another clock is claiming is left to
+# it.
 _CLAIM = r"""
 WITH due AS MATERIALIZED (
     SELECT id, account_id, run_at, greatest(run_at, put_off_until) AS claimable_at,
@@ -58,6 +59,9 @@ UPDATE syncs SET
         AND coalesce(etag, last_modified, revision) IS NOT NULL
         AND (SELECT (SELECT true FROM pg_class WHERE pg_class.oid = tables.relation_oid)
              FROM tables WHERE tables.id = syncs.table_id)
+        AND (from_external_source OR (
+             SELECT plans.sync_tables FROM accounts JOIN plans ON plans.name = accounts.plan
+             WHERE accounts.id = syncs.account_id))
         THEN %(claim_id)s::uuid END
 WHERE id IN (
     SELECT id FROM syncs
@@ -76,7 +80,8 @@ WHERE state IN ('created', 'queued', 'syncing') AND claim_id <> %(claim_id)s
 GROUP BY account_id
 """
 
-# A server clock that was put back leaves every slot in the future, further than any rule can.
+# A server clock that was put back leaves every slot in the future, further than any rule can: a
+# slot after a success is an interval away at most, a new try after a failure also a day.
 _STRIKE = """
 INSERT INTO clock AS before (struck_at) VALUES (now())
 ON CONFLICT (is_only_row) DO UPDATE SET struck_at = now()
@@ -85,8 +90,9 @@ RETURNING (SELECT now() < struck_at - interval '1 minute' FROM clock) AS was_put
 _BRING_BACK = """
 UPDATE syncs SET run_at = least(run_at, now()), put_off_until = NULL
 WHERE state IN ('success', 'failure')
-  AND greatest(run_at, put_off_until)
-      > now() + make_interval(secs => greatest(interval_seconds, 86400))
+  AND (put_off_until > now() + interval '1 day'
+    OR run_at > now() + make_interval(
+        secs => greatest(interval_seconds, CASE state WHEN 'failure' THEN 86400 END)))
 """
 
 

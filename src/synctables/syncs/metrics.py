@@ -11,19 +11,14 @@ from psycopg.rows import DictRow
 
 from synctables.syncs.repository import Connection
 from synctables.syncs.totals import Total, read_totals
+from synctables.syncs.vital_signs import VitalSigns, read_vital_signs
 
 # Counting all of a million syncs takes a second; the planner's own estimate costs nothing.
 _SYNCS = """
 SELECT (SELECT greatest(reltuples, 0)::float8 FROM pg_class
          WHERE oid = 'synctables.syncs'::regclass) AS estimated,
-       due.count AS due, due.lag
-FROM (
-    SELECT count(*) AS count,
-           coalesce(extract(epoch FROM now() - min(greatest(run_at, put_off_until))), 0)::float8
-               AS lag
-    FROM syncs
-    WHERE state IN ('success', 'failure') AND greatest(run_at, put_off_until) <= now()
-) AS due
+       (SELECT count(*) FROM syncs
+         WHERE state IN ('success', 'failure') AND greatest(run_at, put_off_until) <= now()) AS due
 """
 _UNDER_WAY = """
 SELECT state AS label, count(*) AS value FROM syncs
@@ -71,8 +66,7 @@ class Measured:
 
     estimated_syncs: float
     due_syncs: int
-    due_lag_seconds: float
-    """How long the sync that is longest overdue has been so."""
+    signs: VitalSigns
     under_way: dict[str, float]
     failing: dict[str, float]
     runs: dict[str, float]
@@ -90,7 +84,7 @@ async def measure(connection: Connection, *, with_accounts: bool) -> Measured:
     return Measured(
         estimated_syncs=syncs["estimated"],
         due_syncs=syncs["due"],
-        due_lag_seconds=syncs["lag"],
+        signs=await read_vital_signs(connection),
         under_way=await _by_label(connection, _UNDER_WAY),
         failing=await _by_label(connection, _FAILING),
         runs=await _by_label(connection, _RUNS),

@@ -30,9 +30,10 @@ _LOCK = "SELECT FROM accounts WHERE id = %s FOR NO KEY UPDATE"
 
 _COUNT_SYNCS = "SELECT count(*) AS count FROM syncs WHERE account_id = %s"
 
+# The first run of a sync that was removed is no plain import: it waited for its turn, or waits.
 _COUNT_IMPORTS = """
 SELECT count(*) AS count FROM runs
-WHERE account_id = %s AND sync_id IS NULL AND finished_at IS NULL
+WHERE account_id = %s AND log_id = id AND finished_at IS NULL
   AND id IS DISTINCT FROM %s
 """
 
@@ -53,9 +54,9 @@ WHERE id = %(id)s
 
 _USAGE = """
 SELECT (SELECT count(*) FROM syncs WHERE account_id = %(account_id)s) AS syncs,
-       count(*) FILTER (WHERE sync_id IS NOT NULL AND NOT waits) AS runs,
+       count(*) FILTER (WHERE log_id <> id AND NOT waits) AS runs,
        count(*) FILTER (WHERE waits) AS waiting_runs,
-       count(*) FILTER (WHERE sync_id IS NULL AND NOT waits) AS imports
+       count(*) FILTER (WHERE log_id = id) AS imports
 FROM runs WHERE account_id = %(account_id)s AND finished_at IS NULL
 """
 

@@ -110,8 +110,7 @@ class RunRecorder:
         """Record success inside the transaction that applies it."""
         first = imported.applied[0]
         totals = _total_rows(imported)
-        if self._run.sync_id is not None:  # before the account: so does whoever forces a run
-            await repository.get_sync(connection, self._run.sync_id, for_update=True)
+        await repository.hold_sync(connection, self._run)  # before the account, as who forces a run
         await check_tables(connection, self._account, imported.applied)
         await repository.append_log(
             connection, self._run.log_id, *_details(imported), run_id=self._run.id

@@ -192,13 +192,22 @@ async def mark_syncing(connection: Connection, sync_id: UUID) -> None:
     await connection.execute("UPDATE syncs SET state = 'syncing' WHERE id = %s", [sync_id])
 
 
-async def hand_back(connection: Connection, run: Run) -> None:
-    """Undo the beginning of a run that a shutdown interrupted."""
-    await connection.execute(
+async def hold_sync(connection: Connection, run: Run) -> None:
+    """Lock the run's sync. Who locks both locks it first: so does whoever removes it."""
+    await connection.execute("SELECT FROM syncs WHERE id = %s FOR UPDATE", [run.sync_id])
+
+
+async def hand_back(connection: Connection, run: Run, *, token: UUID) -> None:
+    """Undo the beginning of a run that a shutdown interrupted, unless another worker has it."""
+    await hold_sync(connection, run)
+    cursor = await connection.execute(
         "UPDATE runs SET state = 'pending', progress = '{}', attempt_count = attempt_count - 1"
-        " WHERE id = %s AND finished_at IS NULL",
-        [run.id],
+        " WHERE id = %(id)s AND finished_at IS NULL"
+        " AND EXISTS (SELECT FROM fences WHERE run_id = %(id)s AND token = %(token)s)",
+        {"id": run.id, "token": token},
     )
+    if cursor.rowcount == 0:
+        return
     await connection.execute(
         "UPDATE syncs SET state = 'queued' WHERE id = %s AND state = 'syncing'", [run.sync_id]
     )

@@ -167,6 +167,8 @@ async def _recorded(begun: Begun, workshop: Workshop, story: RunStory) -> None:
 
 async def begin(connection: Connection, run_id: UUID) -> Begun | None:
     """Take the run over: from here on no other worker's attempt at it can commit."""
+    if (found := await repository.get_run(connection, run_id)) is not None:
+        await repository.hold_sync(connection, found)
     run = await repository.get_run(connection, run_id, for_update=True)
     if run is None or run.finished_at is not None:
         return None
@@ -302,7 +304,7 @@ async def _hand_back(begun: Begun, workshop: Workshop) -> None:
     """A shutdown called the run off: it waits in the queue again, and that was no attempt."""
     log.info("run_handed_back")
     async with workshop.pool.connection() as connection:
-        await repository.hand_back(connection, begun.run)
+        await repository.hand_back(connection, begun.run, token=begun.token)
 
 
 async def _record_failure(

@@ -40,10 +40,10 @@ def retry_at(
     further, up to a day.
     """
     doublings = 1 << min(failure_streak - 1, 20)
-    if is_transient:
-        pause = min(TRANSIENT_BASE * doublings, LONGEST_BACKOFF)
-    else:
-        pause = max(interval, min(interval * doublings, LONGEST_BACKOFF))
+    base = TRANSIENT_BASE if is_transient else min(interval, LONGEST_BACKOFF)
+    pause = min(base * doublings, LONGEST_BACKOFF)
+    if not is_transient:
+        pause = max(interval, pause)
     if retry_after is not None:
         pause = max(pause, min(retry_after, LONGEST_BACKOFF))
     return now + pause

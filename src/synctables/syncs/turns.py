@@ -22,7 +22,8 @@ _LOCK_ACCOUNTS = """
 SELECT id FROM accounts WHERE id = ANY(%(account_ids)s::uuid[]) ORDER BY id FOR NO KEY UPDATE
 """
 
-# What somebody asked for comes before what was only due. Plain imports never wait, nor count.
+# What somebody asked for comes before what was only due. Plain imports never wait, nor count; their
+# log is their own. The first run of a sync that was removed meanwhile still takes its place.
 _GIVE_TURNS = """
 UPDATE runs SET waits = false
 FROM (
@@ -37,7 +38,7 @@ CROSS JOIN LATERAL (
     LIMIT greatest(0, account.at_once - (
         SELECT count(*) FROM runs AS busy
         WHERE busy.account_id = account.id AND busy.finished_at IS NULL AND NOT busy.waits
-          AND busy.sync_id IS NOT NULL))
+          AND busy.log_id <> busy.id))
 ) AS next
 WHERE runs.id = next.id
 RETURNING runs.id, runs.sync_id

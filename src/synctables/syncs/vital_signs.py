@@ -1,4 +1,7 @@
-"""How the clock and the queue do: what is overdue, what nobody is at work on, what was left."""
+"""How the clock and the queue do: what is overdue, what nobody is at work on, what was left.
+
+The same figures for ``/health``, ``/metrics`` and ``doctor``.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,9 @@ from synctables.jobs import FRESH_HEARTBEAT_SECONDS
 from synctables.syncs.recovery import count_idle_syncs
 from synctables.syncs.repository import Connection
 
-# Each part follows an index: what has ended is most of every table, and a monitor asks often.
+# Each part follows an index: what has ended is most of every table, and a monitor asks often. A run
+# that is under way is late by its own size, and one that waits by its account's others: another
+# worker would help neither, so neither is overdue.
 _SIGNS = """
 SELECT
     (SELECT count(*) FROM procrastinate_jobs WHERE status = 'todo') AS todo,
@@ -30,7 +35,9 @@ SELECT
           WHERE state IN ('success', 'failure') AND greatest(run_at, put_off_until) <= now()
           ORDER BY greatest(run_at, put_off_until) LIMIT 1),
         (SELECT min(run_at) FROM syncs
-          WHERE state IN ('created', 'queued', 'syncing') AND run_at <= now()))), 1)
+          WHERE state IN ('created', 'queued') AND run_at <= now() AND NOT EXISTS (
+            SELECT FROM runs
+            WHERE runs.sync_id = syncs.id AND runs.finished_at IS NULL AND runs.waits)))), 1)
         AS oldest_due_seconds
 """
 
@@ -47,7 +54,7 @@ class VitalSigns:
     workers: int
     oldest_heartbeat_seconds: float | None
     oldest_due_seconds: float | None
-    """How long the sync that is longest overdue has been so; None: none is."""
+    """How long the sync that waits longest for the clock or for a worker does; None: none does."""
     idle_syncs: int
     """Of which something should be under way, and nothing is."""
     abandoned_tables: int

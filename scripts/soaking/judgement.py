@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import psycopg
 from psycopg import sql
 
 from demonstration.service import ServiceError
+from soaking import left_overs
 from soaking.files import Key
 from soaking.town import Followed, Town
 
@@ -20,19 +20,6 @@ SETTLE_SECONDS = 420.0
 POLL_SECONDS = 2.0
 MOST_GROWTH = 1.25
 """Median memory of the last third against the first; what Python's allocator keeps is less."""
-
-_LEFT_OVER = {
-    "runs without an end": "SELECT count(*) FROM synctables.runs WHERE finished_at IS NULL",
-    "syncs queued or syncing": "SELECT count(*) FROM synctables.syncs"
-    " WHERE state NOT IN ('success', 'failure')",
-    "tables in the work schema": "SELECT count(*) FROM pg_tables"
-    " WHERE schemaname = 'synctables_work'",
-    "jobs being done": "SELECT count(*) FROM synctables.procrastinate_jobs"
-    " WHERE status = 'doing' AND queue_name = 'runs'",
-    "sessions idle in a transaction": "SELECT count(*) FROM pg_stat_activity"
-    " WHERE state LIKE 'idle in transaction%' AND datname = current_database()"
-    " AND xact_start < now() - interval '60 s'",
-}
 
 
 def find_differences(town: Town) -> list[str]:
@@ -72,21 +59,8 @@ def _look(town: Town) -> list[str]:
 
 def find_left_overs(town: Town) -> list[str]:
     """What dead workers must not leave behind, once everything has settled."""
-    found = []
     with psycopg.connect(town.service.database_url) as connection:
-        for what, statement in _LEFT_OVER.items():
-            row = connection.execute(statement.encode()).fetchone()
-            if row is not None and row[0]:
-                found.append(f"{row[0]} {what}")
-    workers = _live_workers(town)
-    folders = [
-        path.name
-        for path in (Path(town.service.data_dir) / "workspaces").iterdir()
-        if int(path.name.partition("-")[0]) not in workers
-    ]
-    found += [f"workspace {name} of a dead worker" for name in folders]
-    found += [f"child {process.pid} of a dead worker" for process in _orphans(workers)]
-    return found
+        return left_overs.find_left_overs(connection, [Path(town.service.data_dir)])
 
 
 @dataclass
@@ -152,16 +126,3 @@ def _force(town: Town, one: Followed) -> None:
 def _states(town: Town) -> dict[str, str]:
     answer = town.service.call("GET", "/api/v1/synchronizations")
     return {sync["id"]: sync["state"] for sync in answer["synchronizations"]}
-
-
-def _live_workers(town: Town) -> set[int]:
-    served = town.served_worker()
-    return {town.worker.process_id, *([served.pid] if served else [])}
-
-
-def _orphans(workers: set[int]) -> Iterable[psutil.Process]:
-    """Children that read files, of this user and this program, without a live worker above."""
-    for process in psutil.process_iter(["cmdline", "ppid"]):
-        command = process.info["cmdline"] or []
-        if "synctables.importer.child" in command and process.info["ppid"] == 1:
-            yield process

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 from procrastinate import App, PsycopgConnector
 from procrastinate.connector import BaseAsyncConnector
+from procrastinate.periodic import PeriodicDeferrer, PeriodicTask
+from procrastinate.worker import Worker
 from psycopg import AsyncConnection
 
 RUN_TASK = "synctables.run"
@@ -23,6 +27,10 @@ CLOCK_QUEUE = "clock"
 
 FRESH_HEARTBEAT_SECONDS = 20
 """A worker without a sign of life for so long counts as gone; it gives one every few seconds."""
+
+AT_ONCE = datetime(1970, 1, 1, tzinfo=UTC)
+"""When a job may be taken again. The queue compares it with the database's clock, so "now" by a
+worker whose own clock is a day ahead would be tomorrow."""
 
 
 def create_jobs_app(connector: BaseAsyncConnector | None = None) -> App:
@@ -69,3 +77,24 @@ async def defer_preview(app: App, connection: AsyncConnection[Any], *, preview_i
     await app.configure_task(PREVIEW_TASK, queue=PREVIEW_QUEUE, connection=connection).defer_async(
         preview_id=str(preview_id)
     )
+
+
+class QueueWorker(Worker):
+    """A worker of the queue whose periodic tasks go on when its machine's clock is set."""
+
+    async def _periodic_deferrer(self) -> None:
+        await LastTicks(registry=self.app.periodic_registry).worker()
+
+
+class LastTicks(PeriodicDeferrer):
+    """Defers the last tick of each task that is not deferred yet, wherever the clock is.
+
+    The queue's own one counts on from its last tick. After a clock was put back it is silent until
+    the time is made up for; after one was put forward it defers every tick in between.
+    """
+
+    def get_timestamps(
+        self, periodic_task: PeriodicTask[Any, Any, Any], since: int | None, until: float
+    ) -> Iterable[int]:
+        last = super().get_timestamps(periodic_task, None, until)
+        return [tick for tick in last if tick != since]

@@ -16,6 +16,7 @@ from synctables.importer.apply.edits import fold_edits
 from synctables.importer.apply.work_schema import sweep_work_schema
 from synctables.importer.workspace_owners import sweep_workspaces
 from synctables.jobs import (
+    AT_ONCE,
     CHECK_QUEUE,
     CHECK_TASK,
     CLAIM_TASK,
@@ -53,7 +54,7 @@ class HandBack(BaseRetryStrategy):
 
     def get_retry_decision(self, *, exception: BaseException, job: Job) -> RetryDecision | None:
         if isinstance(exception, asyncio.CancelledError | JobAborted):
-            return RetryDecision(retry_in={"seconds": 0})
+            return RetryDecision(retry_at=AT_ONCE)
         return None
 
 

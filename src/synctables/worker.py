@@ -28,6 +28,7 @@ from synctables.jobs import (
     CLOCK_QUEUE,
     PREVIEW_QUEUE,
     RUN_QUEUE,
+    QueueWorker,
     create_jobs_app,
 )
 from synctables.settings import Settings
@@ -108,7 +109,8 @@ async def _look_after_the_last(workshop: Workshop) -> None:
 
 
 async def _serve_queue(app: App, queue: str, *, concurrency: int) -> None:
-    await app.run_worker_async(
+    worker = QueueWorker(
+        app,
         queues=[queue],
         name=f"{queue}@{os.getpid()}",
         concurrency=concurrency,
@@ -119,6 +121,7 @@ async def _serve_queue(app: App, queue: str, *, concurrency: int) -> None:
         update_heartbeat_interval=HEARTBEAT_SECONDS,
         stalled_worker_timeout=STALLED_AFTER_SECONDS,
     )
+    await worker.run()
 
 
 def _count_jobs(settings: Settings) -> int:

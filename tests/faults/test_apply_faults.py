@@ -13,19 +13,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from uuid import UUID
 
-import psycopg
 import pytest
 
-from synctables.importer.apply.work_schema import sweep_work_schema
-from synctables.syncs.model import SyncState
+from tests.support.aftermath import assert_old_or_new, assert_recovers, presume_dead
+from tests.support.cities import NEW, OLD, begin_run
 from tests.support.file_server import FileServer
 from tests.support.stopping_worker import LOG, Accident, stopping_worker, wait_for_accident
 from tests.support.workers import Desk, StartWorker
 
-OLD = b"name,size\n" + b"".join(b"city %d,%d\n" % (i, i) for i in range(100))
 SAME_COLUMNS = b"name,size\n" + b"".join(b"city %d,%d\n" % (i, i + i % 3) for i in range(5, 110))
-NEW = b"name,size,mayor\n" + b"".join(b"city %d,%d,Anne\n" % (i, i + i % 3) for i in range(5, 110))
-CONTENT = "SELECT name, size FROM alice.cities ORDER BY 1, 2"
 
 RECORDED = "synctables.syncs.recorder:RunRecorder.imported"
 
@@ -78,18 +74,6 @@ CASES = [
 ]
 
 
-@pytest.fixture(autouse=True)
-def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whole processes start here, on machines that have other things to do."""
-    monkeypatch.setattr("tests.support.workers.WAIT_SECONDS", 120.0)
-
-
-def content_of(file: bytes) -> list[tuple[str, int]]:
-    """The first two columns of the file, as the table has them."""
-    lines = file.decode().splitlines()[1:]
-    return sorted((line.split(",")[0], int(line.split(",")[1])) for line in lines)
-
-
 @contextmanager
 def worker_with_an_accident(
     database_url: str, folder: Path, *, way: str, point: str, accident: Accident
@@ -103,56 +87,16 @@ def worker_with_an_accident(
 
 async def begin(desk: Desk, file_server: FileServer, way: str) -> tuple[UUID, UUID]:
     """The sync and the run during which the accident will be: the first, or a refresh."""
-    url = file_server.put("/cities.csv", OLD if way != "create" else NEW, etag='"1"')
-    if way == "create":
-        sync, run_id = await desk.add_only(url)
-        return sync.id, run_id
-    sync, _ = await desk.add(url)
     new = SAME_COLUMNS if way == "signatures" else NEW
-    file_server.put("/cities.csv", new, etag='"2"')
-    await desk.force_only(sync.id)
-    ((run_id,),) = await desk.rows("SELECT id FROM runs WHERE finished_at IS NULL")
-    return sync.id, run_id
+    return await begin_run(desk, file_server, old=old_of(way), new=new)
 
 
-async def assert_old_or_new(desk: Desk, way: str) -> None:
-    try:
-        rows = await desk.rows(CONTENT)
-    except psycopg.errors.UndefinedTable:
-        assert way == "create"
-    else:
-        assert rows in (content_of(OLD), content_of(NEW))
+def old_of(way: str) -> bytes | None:
+    return None if way == "create" else OLD
 
 
-async def presume_dead(desk: Desk) -> None:
-    """All workers that there are fell silent long ago."""
-    await desk.execute(
-        "UPDATE procrastinate_workers SET last_heartbeat = now() - interval '10 minutes'"
-    )
-
-
-async def assert_recovers(desk: Desk, sync_id: UUID) -> None:
-    """The next run, which comes by itself or is asked for, succeeds and leaves nothing behind."""
-
-    async def is_new() -> bool | None:
-        sync = await desk.sync(sync_id)
-        if sync.state is SyncState.FAILURE:
-            await desk.force_only(sync_id)
-        return sync.state is SyncState.SUCCESS or None
-
-    await desk.until(is_new)
-    assert await desk.rows(CONTENT) == content_of(NEW)
-    assert await desk.rows("SELECT count(DISTINCT cartodb_id) FROM alice.cities") == [(105,)]
-    async with desk.pool.connection() as connection:
-        await sweep_work_schema(connection)
-    assert await desk.rows(
-        "SELECT relnamespace::regnamespace::text, relname FROM pg_class"
-        " WHERE relkind = 'r' AND relnamespace IN ('alice'::regnamespace,"
-        " 'synctables_work'::regnamespace)"
-    ) == [("alice", "cities")]
-    assert await desk.rows("SELECT rolsuper FROM pg_roles WHERE rolname = current_user") == [
-        (False,)
-    ]
+async def assert_untorn(desk: Desk, way: str) -> None:
+    await assert_old_or_new(desk, old=old_of(way), new=NEW)
 
 
 @pytest.mark.parametrize(("way", "point"), CASES)
@@ -171,10 +115,10 @@ async def test_a_worker_is_killed(
     ) as process:
         sync_id, _ = await begin(desk, file_server, way)
         wait_for_accident(process, accident)
-    await assert_old_or_new(desk, way)
+    await assert_untorn(desk, way)
     await presume_dead(desk)
     await start_worker()
-    await assert_recovers(desk, sync_id)
+    await assert_recovers(desk, sync_id, new=NEW)
 
 
 @pytest.mark.parametrize(("way", "point"), CASES)
@@ -184,8 +128,8 @@ async def test_a_worker_loses_its_connections(
     accident = Accident.DISCONNECTED
     with worker_with_an_accident(database_url, short_dir, way=way, point=point, accident=accident):
         sync_id, _ = await begin(desk, file_server, way)
-        await assert_old_or_new(desk, way)
-        await assert_recovers(desk, sync_id)
+        await assert_untorn(desk, way)
+        await assert_recovers(desk, sync_id, new=NEW)
 
 
 @pytest.mark.parametrize(
@@ -214,11 +158,11 @@ async def test_a_worker_that_was_frozen_and_given_up_wakes(
     ) as process:
         sync_id, run_id = await begin(desk, file_server, way)
         wait_for_accident(process, accident)
-        await assert_old_or_new(desk, way)
+        await assert_untorn(desk, way)
         await presume_dead(desk)
         await start_worker()
         await desk.wait_for(run_id)  # by the successor, who may find the table locked
-        await assert_old_or_new(desk, way)
+        await assert_untorn(desk, way)
 
         process.send_signal(signal.SIGCONT)
 
@@ -226,4 +170,4 @@ async def test_a_worker_that_was_frozen_and_given_up_wakes(
             return "run_fenced" in (short_dir / "accident" / LOG).read_text() or None
 
         await desk.until(is_fenced)
-        await assert_recovers(desk, sync_id)
+        await assert_recovers(desk, sync_id, new=NEW)

@@ -19,7 +19,7 @@ from psycopg_pool import AsyncConnectionPool
 from synctables.accounts.model import Account
 from synctables.accounts.service import create_account
 from synctables.datasources.source import Source
-from synctables.db.pool import connect
+from synctables.db.pool import connect, create_pool
 from synctables.importer.publish import EVENT_CHANNEL
 from synctables.jobs import create_jobs_app
 from synctables.settings import Settings, load_settings
@@ -140,6 +140,26 @@ async def desk(
     """The account ``alice`` and what she does; no worker runs."""
     async with pool.connection() as connection:
         account, _ = await create_account(connection, name="alice")
+    async with _desk(pool, database_url, settings, account) as opened:
+        yield opened
+
+
+@contextlib.asynccontextmanager
+async def open_desk(
+    database_url: str, settings: Settings, *, account: Account
+) -> AsyncIterator[Desk]:
+    """A desk with connections of its own, for when the database was restarted under the first."""
+    async with (
+        create_pool(database_url, application_name="tests") as pool,
+        _desk(pool, database_url, settings, account) as opened,
+    ):
+        yield opened
+
+
+@contextlib.asynccontextmanager
+async def _desk(
+    pool: AsyncConnectionPool[Connection], database_url: str, settings: Settings, account: Account
+) -> AsyncIterator[Desk]:
     async with await connect(database_url, application_name="tests") as listener:
         await listener.set_autocommit(True)
         await listener.execute(f"LISTEN {EVENT_CHANNEL}")

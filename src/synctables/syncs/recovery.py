@@ -8,7 +8,7 @@ import structlog
 from procrastinate import App
 from procrastinate.exceptions import ConnectorException
 
-from synctables.jobs import CHECK_TASK, RUN_TASK, defer_run
+from synctables.jobs import AT_ONCE, CHECK_TASK, RUN_TASK, defer_run
 from synctables.syncs import repository
 from synctables.syncs.repository import Connection
 from synctables.syncs.turns import give_forgotten_turns, start_runs
@@ -100,7 +100,7 @@ async def retry_stalled_jobs(jobs_app: App) -> int:
     retried = 0
     for job in stalled:
         try:
-            await jobs_app.job_manager.retry_job(job)
+            await jobs_app.job_manager.retry_job(job, retry_at=AT_ONCE)
         except ConnectorException as error:
             # Its twin waits already (queueing lock): the lost-run check will see to this one.
             log.warning("stalled_job_not_retried", job_id=job.id, reason=str(error))

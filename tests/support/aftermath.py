@@ -1,0 +1,127 @@
+"""What must be true after any accident, whatever it was and wherever it happened.
+
+`assert_old_or_new`          the table is what it was, or what the new file says
+`assert_recovers`            the next run, asked for where the last failed, brings the new file
+`assert_nothing_is_left`     no run, job, table, lock, file or process of what died
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+import psycopg
+from psycopg_pool import AsyncConnectionPool
+
+from soaking.left_overs import find_left_overs
+from synctables.importer.apply.work_schema import sweep_work_schema
+from synctables.importer.workspace_owners import WORKSPACES
+from synctables.syncs.model import SyncState
+
+if TYPE_CHECKING:
+    from tests.support.workers import Desk
+
+CONTENT = "SELECT name, size FROM alice.cities ORDER BY 1, 2"
+
+_LOCKS = """
+SELECT count(*) FROM pg_locks WHERE pid <> pg_backend_pid()
+  AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+  AND relation IN (SELECT oid FROM pg_class WHERE relnamespace = 'alice'::regnamespace)
+"""
+_CHECKS = "SELECT count(*) FROM synctables.checks"
+_WAITING_JOBS = """
+SELECT count(*) FROM synctables.procrastinate_jobs
+WHERE status IN ('todo', 'doing') AND queue_name IN ('runs', 'checks')
+"""
+
+
+def content_of(file: bytes) -> list[tuple[str, int]]:
+    """The first two columns of the file, as the table has them."""
+    lines = [line.split(",") for line in file.decode().splitlines()[1:]]
+    return sorted((line[0], int(line[1])) for line in lines)
+
+
+async def assert_old_or_new(desk: Desk, *, old: bytes | None, new: bytes) -> None:
+    """The table of `CONTENT`; ``old`` is None before the first import, when there is none."""
+    try:
+        rows = await desk.rows(CONTENT)
+    except psycopg.errors.UndefinedTable:
+        assert old is None
+    else:
+        assert rows in [content_of(one) for one in (old, new) if one is not None]
+
+
+async def presume_dead(desk: Desk) -> None:
+    """All workers that there are fell silent long ago."""
+    await desk.execute(
+        "UPDATE procrastinate_workers SET last_heartbeat = now() - interval '10 minutes'"
+    )
+
+
+async def assert_is_due_soon(desk: Desk, sync_id: UUID) -> None:
+    """The run has failed for now, and the next one comes within a minute by itself."""
+    sync = await desk.sync(sync_id)
+    assert sync.state is SyncState.FAILURE
+    ((now,),) = await desk.rows("SELECT now()")
+    assert sync.run_at - now <= timedelta(minutes=1)
+
+
+async def assert_recovers(
+    desk: Desk, sync_id: UUID, *, new: bytes, data_dirs: Iterable[Path] = ()
+) -> None:
+    """The next run, which comes by itself or is asked for, succeeds and leaves nothing behind."""
+
+    async def is_new() -> bool | None:
+        sync = await desk.sync(sync_id)
+        if sync.state is SyncState.FAILURE:
+            await desk.force_only(sync_id)
+        return sync.state is SyncState.SUCCESS or None
+
+    await desk.until(is_new)
+    assert await desk.rows(CONTENT) == content_of(new)
+    ids = {id_ for (id_,) in await desk.rows("SELECT cartodb_id FROM alice.cities")}
+    assert len(ids) == len(content_of(new))
+    await assert_nothing_is_left(desk, data_dirs)
+    assert await desk.rows("SELECT rolsuper FROM pg_roles WHERE rolname = current_user") == [
+        (False,)
+    ]
+
+
+async def assert_nothing_is_left(desk: Desk, data_dirs: Iterable[Path] = ()) -> None:
+    """Once the living workers have tidied up, which takes them a moment."""
+    places = list(data_dirs)
+    found = ["not looked at"]
+
+    async def is_tidy() -> bool | None:
+        nonlocal found
+        async with desk.pool.connection() as connection:
+            await sweep_work_schema(connection)
+        found = await asyncio.to_thread(_look, desk.pool, places)
+        return not found or None
+
+    try:
+        await desk.until(is_tidy)
+    except TimeoutError:
+        raise AssertionError(found) from None
+    assert await desk.rows(
+        "SELECT relnamespace::regnamespace::text, relname FROM pg_class"
+        " WHERE relkind = 'r' AND relnamespace IN ('alice'::regnamespace,"
+        " 'synctables_work'::regnamespace)"
+    ) == [("alice", "cities")]
+
+
+def _look(pool: AsyncConnectionPool[psycopg.AsyncConnection], places: list[Path]) -> list[str]:
+    more = {"locks": _LOCKS, "checks": _CHECKS, "jobs": _WAITING_JOBS}
+    with psycopg.connect(pool.conninfo) as connection:
+        found = find_left_overs(connection, places)
+        for what, statement in more.items():
+            row = connection.execute(statement.encode()).fetchone()
+            assert row is not None
+            found += [f"{row[0]} {what}"] * bool(row[0])
+    for place in places:
+        found += [str(folder) for folder in (place / WORKSPACES).glob("*/*")]
+    return found

@@ -78,7 +78,7 @@ async def _work(
             RUN_QUEUE: settings.run_concurrency,
             CHECK_QUEUE: settings.check_concurrency,
             PREVIEW_QUEUE: settings.preview_concurrency,
-            CLOCK_QUEUE: 1,
+            CLOCK_QUEUE: 2,  # or the hourly sweep, which may take long, would stop the clock
         }
         queues = [
             asyncio.create_task(_serve_queue(app, queue, concurrency=count))

@@ -15,11 +15,12 @@ from synctables.datasources.base import SourceVersion
 from synctables.datasources.source import Source
 from synctables.errors import DownloadError, DownloadTimeoutError, FencedError
 from synctables.syncs import repository
+from synctables.syncs.check_outcomes import Checked, record_checks
 from synctables.syncs.check_rows import Target, begin_check
 from synctables.syncs.checks import Lane, in_turns, is_same
 from synctables.syncs.claims import BATCH, Due, make_batches, queue_due_syncs
 from synctables.syncs.model import Sync, SyncState
-from synctables.syncs.outcomes import Checked, Outcome, OutcomeKind, record_checks
+from synctables.syncs.outcomes import Outcome, OutcomeKind
 from synctables.syncs.recovery import GRACE, requeue_lost_runs
 from synctables.syncs.service import SyncChanges, delete_sync, update_sync
 from tests.support.file_server import FileServer, Page

@@ -82,6 +82,7 @@ async def test_what_waits_and_is_due_is_told(desk: Desk, database_url: str) -> N
     await desk.execute("UPDATE plans SET max_storage_bytes = 5")
     with serve_api(database_url, metrics_accounts=True) as server:
         found = samples(server.call("GET", "/metrics"))
+    assert value(found, "syncs") == 3
     assert value(found, "due_syncs") == 1
     assert value(found, "due_lag_seconds") == pytest.approx(90, abs=60)
     assert value(found, "orphans", kind="syncs") == 0

@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from synctables.errors import FencedError
+from synctables.jobs import CLOCK_QUEUE, SWEEP_TASK
 from synctables.settings import Settings
 from synctables.syncs.model import SyncState
 from synctables.syncs.outcomes import Outcome, OutcomeKind, record_outcome
@@ -18,6 +19,7 @@ from synctables.syncs.repository import append_log, get_sync, hand_back
 from synctables.syncs.runs import begin
 from tests.support.file_server import FileServer
 from tests.support.workers import Desk, StartWorker, running_worker
+from tests.support.workload import make_due
 
 CSV = b"name,size\nOslo,1\n"
 SUCCESS = Outcome(kind=OutcomeKind.SUCCESS, message="done")
@@ -152,6 +154,26 @@ async def test_a_sync_is_never_stuck(
 
     await desk.until(has_synced)
     assert await desk.rows("SELECT name FROM a") == [("Oslo",)]
+
+
+async def test_a_sweep_that_takes_long_does_not_stop_the_clock(
+    desk: Desk, file_server: FileServer, worker: None
+) -> None:
+    sync, _ = await desk.add(file_server.put("/a.csv", CSV, etag='"1"'))
+
+    async def is_waiting() -> bool | None:
+        waiting = "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+        return bool(await desk.rows(waiting)) or None
+
+    async def is_checked() -> bool | None:
+        return (await desk.sync(sync.id)).attempted_at != sync.attempted_at or None
+
+    async with desk.pool.connection() as connection, connection.transaction():
+        await connection.execute("LOCK TABLE oauth_consents")
+        await desk.defer(SWEEP_TASK, queue=CLOCK_QUEUE, timestamp=0)
+        await desk.until(is_waiting)
+        await make_due(desk, sync.id)
+        await desk.until(is_checked)
 
 
 async def test_old_records_are_forgotten_and_the_last_run_of_a_sync_is_not(

@@ -106,6 +106,11 @@ class Desk:
             entries = await repository.list_log(connection, log_id)
         return "\n".join(entry.message for entry in entries)
 
+    async def defer(self, task: str, *, queue: str, **arguments: Any) -> None:
+        async with self.pool.connection() as connection:
+            configured = self.jobs_app.configure_task(task, queue=queue, connection=connection)
+            await configured.defer_async(**arguments)
+
     async def rows(self, statement: str) -> list[tuple[Any, ...]]:
         """Query as the owner; the account's schema comes first."""
         async with (

@@ -27,8 +27,9 @@ from synctables.errors import (
     UnknownServerError,
 )
 from synctables.syncs import repository
+from synctables.syncs.check_outcomes import Checked, record_checks
 from synctables.syncs.check_rows import Check, Target, begin_check, end_check, hand_back_check
-from synctables.syncs.outcomes import Checked, Outcome, OutcomeKind, failure, record_checks
+from synctables.syncs.outcomes import Outcome, OutcomeKind, failure
 from synctables.syncs.runs import MOST_ATTEMPTS, Workshop
 from synctables.syncs.turns import start_runs
 

@@ -13,10 +13,12 @@ from synctables.syncs.repository import Connection
 from synctables.syncs.totals import Total, read_totals
 from synctables.syncs.vital_signs import VitalSigns, read_vital_signs
 
-# Counting all of a million syncs takes a second; the planner's own estimate costs nothing.
+# Counting all of a million syncs takes a second; the planner's own estimate costs nothing, but
+# says -1 or little of a table that is young or small, which is counted.
 _SYNCS = """
-SELECT (SELECT greatest(reltuples, 0)::float8 FROM pg_class
-         WHERE oid = 'synctables.syncs'::regclass) AS estimated,
+SELECT (SELECT CASE WHEN reltuples > 10000 THEN reltuples::float8
+                    ELSE (SELECT count(*) FROM syncs) END
+          FROM pg_class WHERE oid = 'synctables.syncs'::regclass) AS estimated,
        (SELECT count(*) FROM syncs
          WHERE state IN ('success', 'failure') AND greatest(run_at, put_off_until) <= now()) AS due
 """

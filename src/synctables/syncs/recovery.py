@@ -138,7 +138,9 @@ async def requeue_lost_runs(connection: Connection, jobs_app: App, *, at_once: i
         "turns": turns,
     }
     if any(found.values()):
-        log.warning("lost_work_found", **found)
+        # A turn may only be on its way: a worker gives it just after the end of the run before.
+        is_loss = any(count for what, count in found.items() if what != "turns")
+        (log.warning if is_loss else log.info)("lost_work_found", **found)
     return sum(found.values())
 
 

@@ -71,6 +71,7 @@ async def test_a_run_goes_on_elsewhere_when_its_host_is_cut_off(
 
         network.hosts[cut].cut()
         cut_at = time.monotonic()
+        source.release(PATH)  # the rest is on its way until the link is mended
         source.put(PATH, NEW, etag='"2"')
         run = await desk.wait_for(run_id)
         assert run.error_code is None

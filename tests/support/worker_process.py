@@ -43,9 +43,14 @@ class WorkerProcess:
 
 
 @contextmanager
-def worker_process(database_url: str, data_dir: Path, **settings: str) -> Iterator[WorkerProcess]:
-    """One of them, killed at the end of the block where it still runs."""
-    data_dir.mkdir()
+def worker_process(
+    database_url: str, data_dir: Path, *, prefix: tuple[str, ...] = (), **settings: str
+) -> Iterator[WorkerProcess]:
+    """One of them, killed at the end of the block where it still runs.
+
+    ``prefix`` is a command that becomes the one given to it, such as ``ip netns exec``.
+    """
+    data_dir.mkdir(exist_ok=True)
     log = data_dir / "worker.log"
     given = {
         "DATABASE_URL": database_url,
@@ -55,7 +60,7 @@ def worker_process(database_url: str, data_dir: Path, **settings: str) -> Iterat
     }
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "synctables", "worker", "--data-dir", str(data_dir)],
+            [*prefix, sys.executable, "-m", "synctables", "worker", "--data-dir", str(data_dir)],
             env=environment(**given),
             stdout=output,
             stderr=output,

@@ -14,7 +14,8 @@ from synctables.errors import DiskFullError, FileTooBigError
 _BATCH_BYTES = 1 << 20
 """Written and hashed in a thread at once: a hop costs about 0.1 ms, a batch 2 ms."""
 
-_NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+_NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""EFBIG is `ulimit -f`: the system lets this process write no more into a file."""
 
 
 class FileSink:

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from synctables.errors import (
     FileTooBigError,
@@ -28,6 +27,7 @@ from synctables.errors import (
 )
 from synctables.importer.sandbox import Sandbox, SandboxLimits, Spare
 from synctables.importer.workspace import create_workspace, remove_workspace
+from tests.support.arrow_files import read_typed_file
 from tests.support.reading import LIMITS, empty_workspace, fetched
 
 if TYPE_CHECKING:
@@ -157,8 +157,7 @@ def give_content(path: Path, content: bytes) -> None:
 
 def broken_promise(layer: TypedLayer) -> str:
     """What of the typed file is not as `TypedLayer` says, or nothing."""
-    with pq.ParquetFile(layer.path) as file:
-        table = file.read()
+    table = read_typed_file(layer.path)
     if table.num_rows != layer.row_count:
         return f"{table.num_rows} rows instead of {layer.row_count}"
     for name in table.column_names:

@@ -1,4 +1,4 @@
-"""A few hundred mutated files, the same ones each time; ``make fuzz`` runs as many as one likes."""
+"""Some mutated files, the same ones each time; ``make fuzz`` runs as many as one likes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from synctables.importer.model import TypedLayer
@@ -17,11 +16,11 @@ from tests.fuzz.corpus import Original, load_corpus
 from tests.fuzz.lane import Lane, broken_promise
 from tests.fuzz.mutate import make_mutant
 from tests.fuzz.run import open_folder, run
+from tests.support.arrow_files import write_typed_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-COUNT = 300
 LANES = 2
 
 
@@ -36,11 +35,12 @@ def root() -> Iterator[Path]:
         yield open_folder(name)
 
 
-async def test_mutated_files_end_well_and_leave_nothing(corpus: list[Original]) -> None:
-    seeds = (f"suite.{number}" for number in range(COUNT))
+@pytest.mark.parametrize("count", [60, pytest.param(1_000, marks=pytest.mark.full)])
+async def test_mutated_files_end_well_and_leave_nothing(corpus: list[Original], count: int) -> None:
+    seeds = (f"suite.{number}" for number in range(count))
     report = await run(seeds, corpus, lane_count=LANES)
-    assert report.ends.total() == COUNT
-    assert report.ends[0] > COUNT / 10
+    assert report.ends.total() == count
+    assert report.ends[0] > count / 10
     assert report.is_clean, "\n".join(report.lines())
     assert not report.weaknesses, "\n".join(report.lines())
 
@@ -71,8 +71,8 @@ async def test_a_child_that_somebody_ended_is_a_finding(
 
 
 def test_a_typed_file_that_postgresql_would_refuse_is_a_finding(tmp_path: Path) -> None:
-    path = tmp_path / "a.parquet"
-    pq.write_table(pa.table({"a": ["x\0y", "z"]}), path)
+    path = tmp_path / "a.arrow"
+    write_typed_file(path, pa.table({"a": ["x\0y", "z"]}))
     layer = TypedLayer(name="a", path=path, columns=(), row_count=2, signature_tag="")
     assert "refuses" in broken_promise(layer)
     other = TypedLayer(name="a", path=path, columns=(), row_count=3, signature_tag="")

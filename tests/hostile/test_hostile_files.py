@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psutil
-import pyarrow.parquet as pq
 import pytest
 
 from synctables.errors import RunError
@@ -23,6 +22,7 @@ from synctables.importer.workspace import create_workspace, remove_workspace
 from tests.hostile import archives, json_texts, lies, markup, paths, sheets, tricks
 from tests.hostile.bombs import CSV, GIB, MIB
 from tests.hostile.traps import SECRET, Trap, had_visitors
+from tests.support.arrow_files import read_typed_file
 from tests.support.reading import empty_workspace, fetched
 
 if TYPE_CHECKING:
@@ -119,9 +119,7 @@ def _values(typed: Typed) -> str:
     """Everything that would come into the tables, as text; of long ones the beginning."""
     found = []
     for layer in typed.layers:
-        with pq.ParquetFile(layer.path) as file:
-            batch = next(file.iter_batches(1_000), None)
-            found.append(str(batch.to_pylist() if batch else []))
+        found.append(str(read_typed_file(layer.path).slice(0, 1_000).to_pylist()))
         found.append(str(layer))
     return "".join(found)
 

@@ -121,7 +121,7 @@ async def _serve_queue(app: App, queue: str, *, concurrency: int) -> None:
         update_heartbeat_interval=HEARTBEAT_SECONDS,
         stalled_worker_timeout=STALLED_AFTER_SECONDS,
     )
-    await worker.run()
+    await worker.run()  # type: ignore[no-untyped-call]
 
 
 def _count_jobs(settings: Settings) -> int:

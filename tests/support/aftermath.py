@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 import psycopg
-from psycopg_pool import AsyncConnectionPool
 
 from soaking.left_overs import find_left_overs
 from synctables.importer.apply.work_schema import sweep_work_schema
@@ -93,14 +92,15 @@ async def assert_recovers(
 
 async def assert_nothing_is_left(desk: Desk, data_dirs: Iterable[Path] = ()) -> None:
     """Once the living workers have tidied up, which takes them a moment."""
-    places = list(data_dirs)
+    places, database_url = list(data_dirs), desk.pool.conninfo
+    assert isinstance(database_url, str)
     found = ["not looked at"]
 
     async def is_tidy() -> bool | None:
         nonlocal found
         async with desk.pool.connection() as connection:
             await sweep_work_schema(connection)
-        found = await asyncio.to_thread(_look, desk.pool, places)
+        found = await asyncio.to_thread(_look, database_url, places)
         return not found or None
 
     try:
@@ -114,9 +114,9 @@ async def assert_nothing_is_left(desk: Desk, data_dirs: Iterable[Path] = ()) -> 
     ) == [("alice", "cities")]
 
 
-def _look(pool: AsyncConnectionPool[psycopg.AsyncConnection], places: list[Path]) -> list[str]:
+def _look(database_url: str, places: list[Path]) -> list[str]:
     more = {"locks": _LOCKS, "checks": _CHECKS, "jobs": _WAITING_JOBS}
-    with psycopg.connect(pool.conninfo) as connection:
+    with psycopg.connect(database_url) as connection:
         found = find_left_overs(connection, places)
         for what, statement in more.items():
             row = connection.execute(statement.encode()).fetchone()

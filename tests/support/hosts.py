@@ -24,8 +24,8 @@ class Host:
     name: str
 
     @property
-    def prefix(self) -> tuple[str, ...]:
-        return (shutil.which("ip", path=_PATH) or "ip", "netns", "exec", self.name)
+    def prefix(self) -> str:
+        return f"{shutil.which('ip', path=_PATH) or 'ip'} netns exec {self.name}"
 
     def cut(self) -> None:
         """Nothing gets through any more, and nobody is told."""

@@ -44,7 +44,7 @@ class WorkerProcess:
 
 @contextmanager
 def worker_process(
-    database_url: str, data_dir: Path, *, prefix: tuple[str, ...] = (), **settings: str
+    database_url: str, data_dir: Path, *, prefix: str = "", **settings: str
 ) -> Iterator[WorkerProcess]:
     """One of them, killed at the end of the block where it still runs.
 
@@ -60,7 +60,15 @@ def worker_process(
     }
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [*prefix, sys.executable, "-m", "synctables", "worker", "--data-dir", str(data_dir)],
+            [
+                *prefix.split(),
+                sys.executable,
+                "-m",
+                "synctables",
+                "worker",
+                "--data-dir",
+                str(data_dir),
+            ],
             env=environment(**given),
             stdout=output,
             stderr=output,

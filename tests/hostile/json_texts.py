@@ -69,7 +69,9 @@ JSON = {
     "an exponent of 1,000,000 digits": trap(
         "a.json", lambda: f'[{{"a": 1e{"9" * 1_000_000}}}]', *_JSON_CODES, None
     ),
-    "a text of 100 MB": trap("a.json", lambda: f'[{{"a": "{"x" * 100_000_000}"}}]', *_JSON_CODES),
+    "a text of 100 MB": trap(
+        "a.json", lambda: f'[{{"a": "{"x" * 100_000_000}"}}]', *_JSON_CODES, None
+    ),
     "a key of 20 MB": trap("a.json", lambda: f'[{{"{"k" * 20_000_000}": 1}}]', *_JSON_CODES, None),
     "a new key in each of 100,000 rows": trap(
         "a.ndjson",

@@ -12,10 +12,11 @@ import pytest
 from synctables.errors import FencedError
 from synctables.jobs import CLOCK_QUEUE, SWEEP_TASK
 from synctables.settings import Settings
+from synctables.syncs.logs import append_log
 from synctables.syncs.model import SyncState
 from synctables.syncs.outcomes import Outcome, OutcomeKind, record_outcome
 from synctables.syncs.recovery import forget_old_records
-from synctables.syncs.repository import append_log, get_sync, hand_back
+from synctables.syncs.repository import get_sync, hand_back
 from synctables.syncs.runs import begin
 from tests.support.file_server import FileServer
 from tests.support.workers import Desk, StartWorker, running_worker

@@ -23,7 +23,7 @@ from synctables.db.pool import connect, create_pool
 from synctables.importer.publish import EVENT_CHANNEL
 from synctables.jobs import create_jobs_app
 from synctables.settings import Settings, load_settings
-from synctables.syncs import repository, service
+from synctables.syncs import logs, repository, service
 from synctables.syncs.model import Accept, Run, Sync, SyncOptions
 from synctables.syncs.service import Forced, SyncLimits
 from synctables.worker import run_worker
@@ -103,7 +103,7 @@ class Desk:
 
     async def log(self, log_id: UUID) -> str:
         async with self.pool.connection() as connection:
-            entries = await repository.list_log(connection, log_id)
+            entries = await logs.list_log(connection, log_id)
         return "\n".join(entry.message for entry in entries)
 
     async def defer(self, task: str, *, queue: str, **arguments: Any) -> None:

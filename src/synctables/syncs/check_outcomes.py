@@ -13,11 +13,12 @@ from psycopg.rows import DictRow
 
 from synctables.errors import FencedError
 from synctables.importer.publish import notify
-from synctables.syncs import repository, totals
+from synctables.syncs import logs, totals
 from synctables.syncs.check_rows import Check
+from synctables.syncs.logs import LogLine
 from synctables.syncs.model import SyncState
 from synctables.syncs.outcomes import Outcome, next_try
-from synctables.syncs.repository import Connection, LogLine
+from synctables.syncs.repository import Connection
 from synctables.syncs.schedule import next_slot
 from synctables.syncs.totals import Total
 
@@ -90,7 +91,7 @@ async def record_checks(
     ends = [(row, _after_check(row, by_id[row["id"]], now)) for row in before]
     columns = {name: [after[name] for _, after in ends] for name in _CHECKED_COLUMNS}
     await connection.execute(_UPDATE_CHECKED, columns)
-    await repository.append_logs(
+    await logs.append_logs(
         connection, [line for row, _ in ends for line in _lines_of(row, by_id[row["id"]])]
     )
     counted = Counter(_word_of(by_id[row["id"]]) for row in before)

@@ -18,7 +18,7 @@ from synctables.errors import FencedError, RefusedError, RunError
 from synctables.importer.model import Column
 from synctables.importer.publish import notify
 from synctables.redaction import redact_text
-from synctables.syncs import repository, totals
+from synctables.syncs import logs, repository, totals
 from synctables.syncs.model import Run, RunState, Sync, SyncOptions, SyncState
 from synctables.syncs.repository import Connection
 from synctables.syncs.run_story import count_run
@@ -107,7 +107,7 @@ async def record_outcome(
             await _update_sync(connection, sync, run.options, outcome, now)
     await _finish_run(connection, run, outcome, now)
     await delete_upload(connection, run.id)
-    await repository.append_log(
+    await logs.append_log(
         connection,
         run.log_id,
         outcome.message,

@@ -19,7 +19,7 @@ from synctables.importer.apply import Applied
 from synctables.importer.model import Misfit, Stage, TypedLayer
 from synctables.importer.pipeline import Imported
 from synctables.importer.publish import notify
-from synctables.syncs import repository
+from synctables.syncs import logs, repository
 from synctables.syncs.model import Run, RunState
 from synctables.syncs.outcomes import Outcome, OutcomeKind, record_outcome
 from synctables.syncs.quotas import check_tables
@@ -77,7 +77,7 @@ class RunRecorder:
                     self._run.id,
                 ],
             )
-            await repository.append_log(
+            await logs.append_log(
                 connection, self._run.log_id, "began", run_id=self._run.id, stage=stage
             )
             await notify(
@@ -112,7 +112,7 @@ class RunRecorder:
         totals = _total_rows(imported)
         await repository.hold_sync(connection, self._run)  # before the account, as who forces a run
         await check_tables(connection, self._account, imported.applied)
-        await repository.append_log(
+        await logs.append_log(
             connection, self._run.log_id, *_details(imported), run_id=self._run.id
         )
         await self._record(

@@ -41,7 +41,7 @@ from synctables.importer.fetch import fetch, receive_upload
 from synctables.importer.pipeline import Fetch, Order, Parts, run_pipeline
 from synctables.importer.workspace import create_workspace, remove_workspace
 from synctables.settings import Settings
-from synctables.syncs import repository
+from synctables.syncs import logs, repository
 from synctables.syncs.file_sizes import largest_file, within_storage
 from synctables.syncs.model import Run, Sync
 from synctables.syncs.orders import make_order
@@ -242,7 +242,7 @@ async def _log_beginning(connection: Connection, begun: Begun) -> None:
     lines = [f"Run {run.id} began, attempt {run.attempt_count + 1}."]
     if run.options.content_guessing:
         lines.append("content_guessing was asked for; this version does not apply it.")
-    await repository.append_log(connection, run.log_id, *lines, run_id=run.id)
+    await logs.append_log(connection, run.log_id, *lines, run_id=run.id)
 
 
 def _fetch_of(begun: Begun, order: Order, workshop: Workshop) -> Fetch:
@@ -285,7 +285,7 @@ async def _known_version(begun: Begun, order: Order, workshop: Workshop) -> Sour
         async with workshop.pool.connection() as connection:
             if await is_edited(connection, order.live):
                 line = "The table is not as the last run left it: the source is read in any case."
-                await repository.append_log(connection, run.log_id, line, run_id=run.id)
+                await logs.append_log(connection, run.log_id, line, run_id=run.id)
                 return None
     return sync.version
 

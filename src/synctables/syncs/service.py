@@ -19,7 +19,7 @@ from synctables.importer.model import ColumnType
 from synctables.jobs import defer_run
 from synctables.object_address import Place
 from synctables.settings import Settings
-from synctables.syncs import repository
+from synctables.syncs import logs, repository
 from synctables.syncs.model import (
     Accept,
     LogEntry,
@@ -283,9 +283,9 @@ async def find_run(connection: Connection, *, account_id: UUID, run_id: UUID) ->
 
 async def list_log(connection: Connection, *, account_id: UUID, log_id: UUID) -> list[LogEntry]:
     """The traces that a ``log_id`` stands for. Raises `UnknownItemError`."""
-    if await repository.account_of_log(connection, log_id) != account_id:
+    if await logs.account_of_log(connection, log_id) != account_id:
         raise UnknownItemError(f"There is no log {log_id}.")
-    return await repository.list_log(connection, log_id)
+    return await logs.list_log(connection, log_id)
 
 
 async def latest_run(connection: Connection, *, log_id: UUID) -> Run | None:

@@ -200,7 +200,8 @@ async def test_no_secret_is_in_any_log_error_repr_or_address(
     dropbox_settings: Settings,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    caplog.set_level(logging.DEBUG)
+    for name in ("", "dropbox", "requests", "urllib3"):  # whatever an earlier test made quiet
+        caplog.set_level(logging.DEBUG, logger=name or None)
     files, trouble = dropbox_double.files, dropbox_double.trouble
     said: list[str] = [repr(reader.datasource), repr(client), repr(reader.tokens.current())]
     secrets = {VERIFIER, dropbox_double.authority.client_secret}

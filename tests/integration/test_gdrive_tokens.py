@@ -365,7 +365,8 @@ async def test_no_secret_is_in_any_log_error_address_or_repr(
     gdrive_double: GoogleDriveDouble,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    caplog.set_level("DEBUG")
+    for name in (None, "google", "googleapiclient", "requests", "urllib3", "oauthlib"):
+        caplog.set_level("DEBUG", logger=name)  # whatever an earlier test made quiet
     told: list[str] = []
     back = await asyncio.to_thread(consent, settings)
     token = await asyncio.to_thread(redeem, settings, back["code"])

@@ -72,7 +72,7 @@ async def test_a_file_goes_through_all_three_stages(workspace: Path) -> None:
         layers = await sandbox.read(unpacked, ReadOptions(), LIMITS)
         typed = await sandbox.infer(layers, ReadOptions(), LIMITS)
     assert [(layer.name, layer.row_count) for layer in typed.layers] == [("cities", 2)]
-    assert typed.layers[0].path.read_bytes().startswith(b"PAR1")
+    assert typed.layers[0].path.read_bytes().startswith(b"ARROW1")
     assert {"rows": 2} in heard
 
 

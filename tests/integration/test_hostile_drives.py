@@ -124,7 +124,10 @@ async def test_a_redirect_in_a_circle_ends(connect: Callable[..., Reader]) -> No
     assert len(reader.drive.double.trouble.seen("/circle")) < 40
 
 
-@pytest.mark.parametrize("status", [200, 403, 409])
+@pytest.mark.parametrize(
+    "status",
+    [200, pytest.param(403, marks=pytest.mark.full), pytest.param(409, marks=pytest.mark.full)],
+)
 @pytest.mark.parametrize("kind", NONSENSE)
 async def test_nonsense_is_one_of_our_errors(
     connect: Callable[..., Reader], kind: str, status: int

@@ -6,6 +6,7 @@ What must keep an address keeps it: the columns from which the next run reads it
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -79,8 +80,12 @@ def test_no_secret_is_logged_or_kept_and_every_line_of_a_run_says_whose_it_is(
             assert not [v for v in values if "s3cret" in v or key in v], (table, column)
 
 
+SETTLE_SECONDS = 90.0
+
+
 def wait_until_settled(call: Callable[..., requests.Response], sync_id: str) -> None:
-    for _ in range(600):
+    deadline = time.monotonic() + SETTLE_SECONDS
+    while time.monotonic() < deadline:
         state = call("GET", f"synchronizations/{sync_id}").json()["state"]
         if state in ("success", "failure"):
             return

@@ -7,8 +7,6 @@ does not know (RFC 6749 section 3.1), and one day it may look.
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, NoReturn
@@ -19,6 +17,7 @@ from box_sdk_gen.serialization.json import deserialize
 
 from synctables.datasources.box.answers import answer_error, ask, is_lost
 from synctables.datasources.box.sdk import open_network
+from synctables.datasources.drives.code_grant import consent_parameters, redemption_form
 from synctables.datasources.drives.model import OAuthToken
 from synctables.errors import (
     BoxPermissionError,
@@ -55,15 +54,12 @@ class BoxOAuthClient:
 
     def authorization_url(self, *, state: str, code_verifier: str, redirect_uri: str) -> str:
         """Where the user consents."""
-        digest = hashlib.sha256(code_verifier.encode()).digest()
-        query = {
-            "response_type": "code",
-            "client_id": self._client_id,
-            "redirect_uri": redirect_uri,
-            "state": state,
-            "code_challenge": base64.urlsafe_b64encode(digest).rstrip(b"=").decode(),
-            "code_challenge_method": "S256",
-        }
+        query = consent_parameters(
+            client_id=self._client_id,
+            state=state,
+            code_verifier=code_verifier,
+            redirect_uri=redirect_uri,
+        )
         server = (self._settings.box_endpoint or _AUTHORIZE).rstrip("/")
         return f"{server}/api/oauth2/authorize?{urlencode(query)}"
 
@@ -72,12 +68,7 @@ class BoxOAuthClient:
 
         Raises `ConsentError` where Box does not take it.
         """
-        form = {
-            "grant_type": "authorization_code",
-            "code": code,
-            "code_verifier": code_verifier,
-            "redirect_uri": redirect_uri,
-        }
+        form = redemption_form(code, code_verifier=code_verifier, redirect_uri=redirect_uri)
         try:
             return self._ask_token(form)
         except _RefusedError as refused:

@@ -7,14 +7,13 @@ as in the SDK. https://developers.dropbox.com/oauth-guide
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
+from synctables.datasources.drives.code_grant import consent_parameters, redemption_form
 from synctables.datasources.drives.model import OAuthToken
 from synctables.datasources.dropbox.failures import (
     RefusedAnswerError,
@@ -48,14 +47,12 @@ class DropboxOAuthClient:
         self._app_key = settings.dropbox_client_id or ""
 
     def authorization_url(self, *, state: str, code_verifier: str, redirect_uri: str) -> str:
-        digest = hashlib.sha256(code_verifier.encode()).digest()
-        parameters = {
-            "response_type": "code",
-            "client_id": self._app_key,
-            "redirect_uri": redirect_uri,
-            "state": state,
-            "code_challenge": base64.urlsafe_b64encode(digest).rstrip(b"=").decode(),
-            "code_challenge_method": "S256",
+        parameters = consent_parameters(
+            client_id=self._app_key,
+            state=state,
+            code_verifier=code_verifier,
+            redirect_uri=redirect_uri,
+        ) | {
             "token_access_type": "offline",
             "scope": " ".join(SCOPES),
             # Else whoever agreed once is sent back without a question, and a link that somebody
@@ -66,12 +63,7 @@ class DropboxOAuthClient:
         return f"{base}/oauth2/authorize?{urlencode(parameters)}"
 
     def redeem(self, code: str, *, code_verifier: str, redirect_uri: str) -> OAuthToken:
-        form = {
-            "grant_type": "authorization_code",
-            "code": code,
-            "code_verifier": code_verifier,
-            "redirect_uri": redirect_uri,
-        }
+        form = redemption_form(code, code_verifier=code_verifier, redirect_uri=redirect_uri)
         try:
             return _token_of(self._ask(form), refresh_token=None)
         except _GrantRefusedError:

@@ -16,6 +16,7 @@
     ├── FencedError                    this worker was presumed dead; its run belongs to another
     └── RunError                       one run of a sync or import failed
         ├── TransientError             a later try may work
+        │   └── BusySourceError        the source may say when
         └── TerminalError              only a person can mend it
             └── RefusedError           the new version was judged and refused; may be overridden
 
@@ -51,6 +52,7 @@ from synctables.errors.clouds import (
 )
 from synctables.errors.family import (
     Blame,
+    BusySourceError,
     ConfigurationError,
     ConsentError,
     FencedError,
@@ -129,6 +131,7 @@ __all__ = [
     "Blame",
     "BlockedAddressError",
     "BoxPermissionError",
+    "BusySourceError",
     "CannotChangeTableError",
     "ConfigurationError",
     "ConsentError",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from synctables.errors.family import TerminalError, TransientError
+from synctables.errors.family import BusySourceError, TerminalError
 
 
 class DriveForbiddenError(TerminalError):
@@ -17,23 +17,11 @@ class DatasourceReadError(TerminalError):
     hint = "The file is gone or may not be read any more. Choose it again."
 
 
-class DatasourceConnectError(TransientError):
-    """``retry_after_seconds``: how long the service asks to be left alone, where it says so."""
-
+class DatasourceConnectError(BusySourceError):
     code = 1012
     title = "Error connecting to datasource"
     hint = "The service does not answer, or asks for fewer requests. It is tried again soon."
     blame = "external"
-
-    def __init__(
-        self,
-        message: str = "",
-        *,
-        http_status: int | None = None,
-        retry_after_seconds: int | None = None,
-    ) -> None:
-        super().__init__(message, http_status=http_status)
-        self.retry_after_seconds = retry_after_seconds
 
 
 class NotConnectedError(TerminalError):

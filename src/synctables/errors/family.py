@@ -83,6 +83,20 @@ class TransientError(RunError):
     transient = True
 
 
+class BusySourceError(TransientError):
+    """``retry_after_seconds``: how long the source asks to be left alone, where it says so."""
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        http_status: int | None = None,
+        retry_after_seconds: int | None = None,
+    ) -> None:
+        super().__init__(message, http_status=http_status)
+        self.retry_after_seconds = retry_after_seconds
+
+
 class TerminalError(RunError):
     """Only a person can mend it: the next try comes with the interval."""
 

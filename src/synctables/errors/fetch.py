@@ -2,25 +2,13 @@
 
 from __future__ import annotations
 
-from synctables.errors.family import TerminalError, TransientError
+from synctables.errors.family import BusySourceError, TerminalError, TransientError
 
 
-class DownloadError(TransientError):
-    """``retry_after_seconds``: how long the server asks to be left alone, where it says so."""
-
+class DownloadError(BusySourceError):
     code = 1001
     title = "Download error"
     hint = "The server of the file answered with an error. Open the address in a browser to see it."
-
-    def __init__(
-        self,
-        message: str = "",
-        *,
-        http_status: int | None = None,
-        retry_after_seconds: int | None = None,
-    ) -> None:
-        super().__init__(message, http_status=http_status)
-        self.retry_after_seconds = retry_after_seconds
 
 
 class DownloadRefusedError(TerminalError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
@@ -39,6 +39,7 @@ from synctables.tasks import register_tasks
 APPLICATION_NAME = "synctables worker"
 SHUTDOWN_SECONDS = 3.0
 """How long runs may go on after a stop; then they are handed back to the queue."""
+CANCEL_AGAIN_SECONDS = SHUTDOWN_SECONDS + 2
 RECONNECT_SECONDS = 2.0
 POLL_SECONDS = 0.5
 """New jobs are notified; this finds those that waited for a lock which a finished job let go."""
@@ -87,11 +88,25 @@ async def _work(
         stopping = asyncio.create_task(stop.wait())
         log.info("worker_ready", run_concurrency=settings.run_concurrency)
         await asyncio.wait([*queues, stopping], return_when=asyncio.FIRST_COMPLETED)
-        for task in (stopping, *queues):
+        stopping.cancel()
+        await _end(queues)
+        for queue in queues:
+            if not queue.cancelled() and (error := queue.exception()):
+                raise error
+
+
+async def _end(queues: Sequence[asyncio.Task[None]]) -> None:
+    """Cancel until all have ended.
+
+    Once is not enough: a cancellation that arrives together with the connection for which a task
+    waits at its pool is lost (``asyncio.wait_for`` before Python 3.12 gives the result instead),
+    and the task would go on for ever.
+    """
+    pending = set(queues)
+    while pending:
+        for task in pending:
             task.cancel()
-        for ended in await asyncio.gather(*queues, return_exceptions=True):
-            if isinstance(ended, Exception):
-                raise ended
+        _, pending = await asyncio.wait(pending, timeout=CANCEL_AGAIN_SECONDS)
 
 
 async def _look_after_the_last(workshop: Workshop) -> None:

@@ -27,7 +27,7 @@ from comparison.ours import Ours, RunFailedError  # noqa: E402
 from comparison.peers.dlthub import PYTHON  # noqa: E402
 from comparison.readers import WrongReadError  # noqa: E402
 from comparison.table import write_page  # noqa: E402
-from comparison.targets import NOT_MEASURED, judge  # noqa: E402
+from comparison.targets import judge  # noqa: E402
 from demonstration.service import ServiceError  # noqa: E402
 
 FAILURES = (
@@ -137,7 +137,7 @@ def _write_results(findings: Findings, facts: dict[str, dict[str, str]], *, into
         "measurements": [one.as_json() for one in findings.measurements],
         "readings": [asdict(one) for one in findings.readings],
         "doubts": findings.doubts,
-        "left_out": [*findings.left_out, *NOT_MEASURED],
+        "left_out": findings.left_out,
     }
     path = into / "results.json"
     path.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from comparison import api_load, clock, files, rows
+from comparison import api_load, clock, files, large, rows
 from comparison.bench import Bench
 from comparison.contestants import Contestant
 from comparison.editions import Edition, write_edition
@@ -247,6 +247,8 @@ CASES: dict[str, Callable[[Plan], None]] = {
     "checks": clock.check_unchanged,
     "claim": clock.claim_due,
     "api": api_load.call_under_load,
+    "large": large.import_large,
+    "sizes": large.import_sizes,
 }
 
 SERVER_SETTINGS: dict[str, dict[str, str]] = {

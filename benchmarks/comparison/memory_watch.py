@@ -13,9 +13,10 @@ LOOK_SECONDS = 0.2
 
 
 class MemoryWatch:
-    """Sum of the resident sizes of all that `synctables serve` started: worker and child.
+    """Resident sizes of the worker that `synctables serve` started and of the child that reads.
 
-    The database is none of it. Pages that processes share are counted in each: an upper bound.
+    Other children only wait, all alike, for runs to come. The database is none of it. Pages that
+    processes share are counted in each: an upper bound.
     """
 
     def __init__(self, service_pid: int) -> None:
@@ -23,11 +24,25 @@ class MemoryWatch:
         self.peak_bytes = 0
 
     def look(self) -> None:
-        total = 0
-        for process in self._service.children(recursive=True):
-            with suppress(psutil.Error):
-                total += process.memory_info().rss
-        self.peak_bytes = max(self.peak_bytes, total)
+        workers = self._service.children()
+        children = [child for worker in workers for child in _children(worker)]
+        held = sum(map(_resident_bytes, workers)) + max(map(_resident_bytes, children), default=0)
+        self.peak_bytes = max(self.peak_bytes, held)
+
+
+def _children(process: psutil.Process) -> list[psutil.Process]:
+    try:
+        return process.children(recursive=True)
+    except psutil.Error:
+        return []
+
+
+def _resident_bytes(process: psutil.Process) -> int:
+    """0 where it has ended meanwhile."""
+    try:
+        return int(process.memory_info().rss)
+    except psutil.Error:
+        return 0
 
 
 @contextmanager

@@ -28,7 +28,13 @@ BAR_INCHES = 0.3
 TITLE_INCHES = 0.9
 
 WAL_CASES = "wal "
-REFRESH_CASES = ("refresh ", "rewrite")
+TOGETHER = {
+    (WAL_CASES,): "WAL of a refresh, MB, wal_level = replica",
+    ("refresh ", "rewrite"): "refresh, seconds",
+    ("large ",): "large files, seconds",
+    ("size ",): "CSV from small to large, seconds",
+}
+"""Cases that share a panel, by how their names begin."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,14 +109,13 @@ def _draw_panel(place: Any, panel: Panel) -> None:
 
 def _title(one: Measured) -> str:
     case: str = one["case"]
-    if case.startswith(WAL_CASES):
-        return "WAL of a refresh, MB, wal_level = replica"
-    return "refresh, seconds" if case.startswith(REFRESH_CASES) else f"{case}, seconds"
+    found = (title for beginnings, title in TOGETHER.items() if case.startswith(beginnings))
+    return next(found, f"{case}, seconds")
 
 
 def _label(one: Measured) -> str:
+    is_of_many = _title(one) in TOGETHER.values()
     case = one["case"].removeprefix(WAL_CASES).removeprefix("refresh ")
-    is_of_many = one["case"].startswith((*REFRESH_CASES, WAL_CASES))
     label = f"{one['who']}, {case}" if is_of_many and one["who"] == OURS else one["who"]
     return label + (" (once)" if len(one["turns"]) == 1 else "")
 

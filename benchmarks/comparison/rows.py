@@ -28,9 +28,10 @@ SHARES_OF_CHANGE = (0.7, 0.1, 0.1, 0.1)
 POLYGON_CORNERS = 12
 
 
-def make_points(count: int) -> pa.Table:
-    """Ten columns of the usual kinds, two of them coordinates."""
-    return _points(np.arange(count, dtype=np.int64), np.random.default_rng(SEED))
+def make_points(count: int, *, first: int = 0) -> pa.Table:
+    """Ten columns of the usual kinds, two of them coordinates; keys from ``first`` on."""
+    numbers = np.arange(first, first + count, dtype=np.int64)
+    return _points(numbers, np.random.default_rng([SEED, first] if first else SEED))
 
 
 def make_polygons(count: int) -> pa.Table:

@@ -9,7 +9,7 @@ from comparison.cases import Findings
 from comparison.measuring import Measurement
 from comparison.ours import Ours
 from comparison.readers import Reading
-from comparison.targets import NOT_MEASURED, Verdict
+from comparison.targets import Verdict
 
 _INTRODUCTION = """# Results
 
@@ -35,7 +35,6 @@ def write_page(
     ]
     if findings.readings:
         parts.append("## Readers\n\n" + _readings(findings.readings))
-    parts.append("## Not measured\n" + _list(NOT_MEASURED, ""))
     return "\n".join(parts)
 
 

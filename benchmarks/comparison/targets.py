@@ -59,10 +59,6 @@ TARGETS = (
     _versus("equal", "sha256sum", at_most=1.5),
 )
 
-NOT_MEASURED = (
-    "files of several gigabytes and the cost of a row from 10 k to 10 M rows: no case here",
-)
-
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:

@@ -310,7 +310,7 @@ def test_keys_are_replaced_while_workers_use_them(
         worker = pool.submit(work)
         try:
             for _ in range(5):
-                assert reseal_all(database_url, new_keys) == 1
+                assert reseal_all(database_url, new_keys).sealed_count == 1
                 keep_newest(key_file(settings))
         finally:
             is_over.set()
@@ -318,6 +318,22 @@ def test_keys_are_replaced_while_workers_use_them(
     assert make_tokens(lambda: load_seal(settings)).current() == token(str(count))
     assert first_key.strip() not in key_file(settings).read_text()
     assert len(key_file(settings).read_text().split()) == 1
+
+
+def test_a_lost_key_locks_nobody_out(make_tokens: MakeTokens, database_url: str) -> None:
+    lost, key = Seal([create_key()]), Seal([create_key()])
+    keep(make_tokens(lambda: lost), token("lost"))
+    with pytest.raises(ConfigurationError, match="--forget-unreadable"):
+        reseal_all(database_url, lambda: key)
+    tokens = make_tokens(lambda: key)
+    with pytest.raises(ConfigurationError, match="--forget-unreadable"):
+        tokens.find()
+    done = reseal_all(database_url, lambda: key, forgets_unreadable=True)
+    assert (done.sealed_count, done.forgotten_count) == (0, 1)
+    keep(tokens, token("new"))
+    done = reseal_all(database_url, lambda: key, forgets_unreadable=True)
+    assert (done.sealed_count, done.forgotten_count) == (1, 0)
+    assert tokens.current() == token("new")
 
 
 def test_a_key_is_made_once_and_only_its_owner_can_read_it(tmp_path: Path) -> None:

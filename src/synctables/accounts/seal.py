@@ -27,7 +27,8 @@ KEY_FILE = "token.keys"
 _UNREADABLE = (
     "A stored token was sealed with another key. Every process of this service needs the same "
     "SYNCTABLES_TOKEN_KEYS, or the same file token.keys in its data directory; keys that were "
-    "replaced stay in the list until `synctables rotate-token-key` has run."
+    "replaced stay in the list until `synctables rotate-token-key` has run. Where the key is lost, "
+    "`synctables rotate-token-key --forget-unreadable` lets the accounts connect again."
 )
 
 

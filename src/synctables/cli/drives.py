@@ -104,6 +104,13 @@ def rotate_token_key(
     print_key: Annotated[
         bool, typer.Option("--print", help="Only print a new key, for SYNCTABLES_TOKEN_KEYS.")
     ] = False,
+    forget_unreadable: Annotated[
+        bool,
+        typer.Option(
+            "--forget-unreadable",
+            help="Forget tokens whose key is lost; their accounts connect again.",
+        ),
+    ] = False,
     data_dir: DataDir = None,
 ) -> None:
     """Seal the tokens of cloud services with a new key.
@@ -125,10 +132,12 @@ def rotate_token_key(
             add_key(key_file(settings))
         return load_seal(settings)
 
-    count = reseal_all(find_database_url(settings), load_keys)
+    done = reseal_all(find_database_url(settings), load_keys, forgets_unreadable=forget_unreadable)
     if settings.token_keys is None:
         keep_newest(key_file(settings))
-    say(f"Sealed anew: {count} {'token' if count == 1 else 'tokens'}.")
+    say(f"Tokens sealed anew: {done.sealed_count}.")
+    if done.forgotten_count:
+        say(f"Tokens forgotten: {done.forgotten_count}. Their accounts have to connect again.")
 
 
 def _wait_for_token(client: "Client", service: str) -> None:

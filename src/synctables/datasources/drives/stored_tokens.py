@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
@@ -19,7 +19,12 @@ from psycopg.rows import DictRow, dict_row
 from synctables.accounts.seal import Seal
 from synctables.datasources.drives.model import OAuthToken
 from synctables.db.pool import connection_options
-from synctables.errors import DatasourceConnectError, NotConnectedError, RunError
+from synctables.errors import (
+    ConfigurationError,
+    DatasourceConnectError,
+    NotConnectedError,
+    RunError,
+)
 
 _SELECT = (
     "SELECT sealed FROM oauth_tokens WHERE account_id = %(account_id)s AND service = %(service)s"
@@ -57,6 +62,15 @@ _ENTER = "LOCK TABLE oauth_tokens IN ROW EXCLUSIVE MODE"
 _KEEP_OUT = "LOCK TABLE oauth_tokens IN EXCLUSIVE MODE"
 
 _SELECT_ALL = "SELECT account_id, service, sealed FROM oauth_tokens"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resealed:
+    """How many tokens were sealed anew, and how many were forgotten because no key opens them."""
+
+    sealed_count: int
+    forgotten_count: int
+
 
 Connection = psycopg.Connection[DictRow]
 
@@ -223,12 +237,16 @@ class StoredTokens:
         return NotConnectedError(f"This account is not connected to {self._title}.")
 
 
-def reseal_all(database_url: str, load_keys: Callable[[], Seal]) -> int:
-    """Seal every token with the newest key; gives their count.
+def reseal_all(
+    database_url: str, load_keys: Callable[[], Seal], *, forgets_unreadable: bool = False
+) -> Resealed:
+    """Seal every token with the newest key.
 
     ``load_keys`` is called while nobody else reads or writes a token, so it may replace keys.
-    Raises `ConfigurationError` where a token's key is missing; nothing is changed then.
+    Raises `ConfigurationError` where a token's key is missing, and changes nothing then, unless
+    ``forgets_unreadable``: such an account has to be connected again.
     """
+    forgotten_count = 0
     with _connected(database_url) as connection:
         connection.execute(_LOCK_TIMEOUT)
         connection.execute(_KEEP_OUT)
@@ -236,8 +254,16 @@ def reseal_all(database_url: str, load_keys: Callable[[], Seal]) -> int:
         rows = connection.execute(_SELECT_ALL).fetchall()
         for row in rows:
             before = bytes(row["sealed"])
-            connection.execute(_REPLACE, {**row, "sealed": keys.reseal(before), "before": before})
-    return len(rows)
+            try:
+                sealed = keys.reseal(before)
+            except ConfigurationError:
+                if not forgets_unreadable:
+                    raise
+                connection.execute(_DELETE, {**row, "before": before})
+                forgotten_count += 1
+            else:
+                connection.execute(_REPLACE, {**row, "sealed": sealed, "before": before})
+    return Resealed(sealed_count=len(rows) - forgotten_count, forgotten_count=forgotten_count)
 
 
 @contextmanager

@@ -130,7 +130,9 @@ def test_a_second_start_resumes_and_whatever_is_killed_comes_back(
     assert len(server.lines) == 1  # no second key
     assert _list_syncs(server.address, first_start.api_key) == 200
 
+    assert server.wait_until_healthy()
     killed = server.worker()
+    assert killed.nice() == min(psutil.Process().nice() + 10, 19)  # it leaves the API its turns
     killed.kill()
     worker = server.worker_other_than(killed.pid)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import signal
 import socket
 from typing import TYPE_CHECKING, Annotated
@@ -15,6 +16,7 @@ from synctables.cli.places import data_directory, find_database_url, read_settin
 if TYPE_CHECKING:
     from synctables.settings import Settings
 
+_NICENESS = 10  # beside the API, which is to answer at once; the worker's children inherit it
 _SUPERVISED_GRACE_SECONDS = 8  # an orphan must not linger; its `serve` would have killed it by now
 
 
@@ -80,6 +82,8 @@ async def _run_worker(settings: "Settings", database_url: str, *, is_supervised:
     from synctables.worker import run_worker
 
     stop = _stop_on_signals(last_resort=is_supervised)
+    if is_supervised:
+        os.nice(_NICENESS)
     await run_worker(settings, database_url, data_dir=data_directory(settings), stop=stop)
 
 

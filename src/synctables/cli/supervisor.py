@@ -66,14 +66,16 @@ class Supervisor:
         await self._process.wait()
 
     async def _spawn(self) -> asyncio.subprocess.Process:
-        # A session of its own: Ctrl-C in the terminal is for `serve` alone, which then ends the
-        # child in order; and whatever the child leaves behind can be found by its group.
+        # A group of its own: Ctrl-C in the terminal is for `serve` alone, which then ends the child
+        # in order; and whatever the child leaves behind can be found by its group. No session of
+        # its own: Linux shares processors out among sessions first (sched_autogroup), and the
+        # child's niceness would count for nothing.
         self._process = await asyncio.create_subprocess_exec(
             *self._command,
             env=dict(self._environment),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=sys.stderr,
-            start_new_session=True,
+            process_group=0,
         )
         return self._process
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from psycopg import AsyncConnection, Error, OperationalError, errors
 from psycopg.pq import TransactionStatus
@@ -31,6 +34,9 @@ _SESSION = {
 }
 CLIENT_CHECK_INTERVAL = "5s"
 """How often a server looks, during a long statement, whether its client is still there."""
+CHECK_AGAIN_SECONDS = 1.0
+
+_checked_at: WeakKeyDictionary[AsyncConnection[DictRow], float] = WeakKeyDictionary()
 
 
 def connection_options(application_name: str) -> dict[str, Any]:
@@ -114,6 +120,17 @@ async def _renew_session(connection: AsyncConnection[DictRow]) -> None:
     await connection.close()
 
 
+async def _check(connection: AsyncConnection[DictRow]) -> None:
+    """Whether the server is still there; not asked again about a connection that just answered.
+
+    Raises `psycopg.OperationalError`.
+    """
+    now = time.monotonic()
+    if now - _checked_at.get(connection, -math.inf) > CHECK_AGAIN_SECONDS:
+        await AsyncConnectionPool.check_connection(connection)
+        _checked_at[connection] = now
+
+
 def create_pool(
     database_url: str, *, min_size: int = 1, max_size: int = 10, application_name: str
 ) -> AsyncConnectionPool[AsyncConnection[DictRow]]:
@@ -129,6 +146,6 @@ def create_pool(
         reconnect_timeout=10,
         name=application_name,
         configure=watch_client,
-        check=AsyncConnectionPool.check_connection,
+        check=_check,
         open=False,
     )

@@ -149,7 +149,7 @@ class GeometryWriter:
         self._count("Z and M values dropped", has_more)
         empty = shapely.is_empty(shapes)
         self._count("empty shapes are NULL", empty)
-        flat: Shapes = shapely.force_2d(shapes)
+        flat: Shapes = shapely.force_2d(shapes) if has_more.any() else shapes.copy()
         flat[empty] = None
         return flat
 
@@ -215,8 +215,10 @@ def _make_valid(shapes: Shapes) -> Shapes:
 
 def _has_nonfinite(shapes: Shapes) -> NDArray[np.bool_]:
     """Whether any coordinate of a shape is no finite number (bounds skip NaN)."""
-    coordinates, indexes = shapely.get_coordinates(shapes, return_index=True)
     found = np.zeros(len(shapes), dtype=bool)
+    if np.isfinite(shapely.get_coordinates(shapes)).all():
+        return found
+    coordinates, indexes = shapely.get_coordinates(shapes, return_index=True)
     found[indexes[~np.isfinite(coordinates).all(axis=1)]] = True
     return found
 

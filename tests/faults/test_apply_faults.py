@@ -18,7 +18,13 @@ import pytest
 from tests.support.aftermath import assert_old_or_new, assert_recovers, presume_dead
 from tests.support.cities import NEW, OLD, begin_run
 from tests.support.file_server import FileServer
-from tests.support.stopping_worker import LOG, Accident, stopping_worker, wait_for_accident
+from tests.support.stopping_worker import (
+    LOG,
+    Accident,
+    find_point,
+    stopping_worker,
+    wait_for_accident,
+)
 from tests.support.workers import Desk, StartWorker
 
 SAME_COLUMNS = b"name,size\n" + b"".join(b"city %d,%d\n" % (i, i + i % 3) for i in range(5, 110))
@@ -27,7 +33,7 @@ RECORDED = "synctables.syncs.recorder:RunRecorder.imported"
 
 CREATE = (
     "after create.copy_rows",
-    "before create.remember_all",
+    "before first_import.remember_all",
     "after remember.write_base",
     f"after {RECORDED}",
 )
@@ -72,6 +78,12 @@ CASES = [
     pytest.param(way, point, marks=() if point in QUICK else pytest.mark.full)
     for way, point in POINTS
 ]
+
+
+@pytest.mark.parametrize("point", sorted({point for _, point in POINTS}))
+def test_every_point_is_one_of_the_program(point: str) -> None:
+    owner, name = find_point(point)
+    assert callable(getattr(owner, name))
 
 
 @contextmanager

@@ -102,13 +102,19 @@ def _force(way: str) -> None:
         vars(refresh).update(FEWEST_ROWS_TO_REWRITE=0, LARGE_SHARE=0.0)
 
 
-def _arm(point: str, meet: Callable[..., None]) -> None:
-    when, name, *argument = point.split(" ")
+def find_point(point: str) -> tuple[Any, str]:
+    """The module or class that a point speaks of, and the name of the function in it."""
+    _, name, *_ = point.split(" ")
     path, _, attribute = name.rpartition(".")
     module, _, class_name = path.partition(":")
     is_whole = "." in module or class_name
     owner: Any = importlib.import_module(module if is_whole else f"{APPLY}.{module}")
-    owner = getattr(owner, class_name) if class_name else owner
+    return (getattr(owner, class_name) if class_name else owner), attribute
+
+
+def _arm(point: str, meet: Callable[..., None]) -> None:
+    when, _, *argument = point.split(" ")
+    owner, attribute = find_point(point)
 
     def meet_if_it_counts(*arguments: Any) -> None:
         if all(one in arguments for one in argument):

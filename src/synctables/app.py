@@ -28,7 +28,9 @@ from synctables.web import pages
 
 def create_app(settings: Settings, *, database_url: str) -> FastAPI:
     """The application. It starts without waiting for the database: calls answer 503 till then."""
-    pool = create_pool(database_url, min_size=4, application_name="synctables api")
+    pool = create_pool(
+        database_url, min_size=4, application_name="synctables api", check_again_seconds=1.0
+    )
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:

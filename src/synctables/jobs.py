@@ -82,6 +82,13 @@ async def defer_preview(app: App, connection: AsyncConnection[Any], *, preview_i
 class QueueWorker(Worker):
     """A worker of the queue whose periodic tasks go on when its machine's clock is set."""
 
+    is_stopping = False
+    """Whether it has heard that it is to end: it calls off its jobs then, which takes its time."""
+
+    def stop(self) -> None:
+        self.is_stopping = True
+        super().stop()  # type: ignore[no-untyped-call]
+
     async def _periodic_deferrer(self) -> None:
         await LastTicks(registry=self.app.periodic_registry).worker()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
@@ -39,7 +39,7 @@ from synctables.tasks import register_tasks
 APPLICATION_NAME = "synctables worker"
 SHUTDOWN_SECONDS = 3.0
 """How long runs may go on after a stop; then they are handed back to the queue."""
-CANCEL_AGAIN_SECONDS = SHUTDOWN_SECONDS + 2
+CANCEL_AGAIN_SECONDS = 1.0
 RECONNECT_SECONDS = 2.0
 POLL_SECONDS = 0.5
 """New jobs are notified; this finds those that waited for a lock which a finished job let go."""
@@ -81,10 +81,8 @@ async def _work(
             PREVIEW_QUEUE: settings.preview_concurrency,
             CLOCK_QUEUE: 2,  # or the hourly sweep, which may take long, would stop the clock
         }
-        queues = [
-            asyncio.create_task(_serve_queue(app, queue, concurrency=count))
-            for queue, count in places.items()
-        ]
+        workers = [_queue_worker(app, queue, concurrency=count) for queue, count in places.items()]
+        queues = {asyncio.create_task(_serve(worker)): worker for worker in workers}
         stopping = asyncio.create_task(stop.wait())
         log.info("worker_ready", run_concurrency=settings.run_concurrency)
         await asyncio.wait([*queues, stopping], return_when=asyncio.FIRST_COMPLETED)
@@ -95,17 +93,18 @@ async def _work(
                 raise error
 
 
-async def _end(queues: Sequence[asyncio.Task[None]]) -> None:
+async def _end(queues: Mapping[asyncio.Task[None], QueueWorker]) -> None:
     """Cancel until all have ended.
 
-    Once is not enough: a cancellation that arrives together with the connection for which a task
+    Once is not enough: a cancellation that arrives together with the connection for which a queue
     waits at its pool is lost (``asyncio.wait_for`` before Python 3.12 gives the result instead),
-    and the task would go on for ever.
+    and it would go on for ever. One that has heard is left alone: its jobs hand themselves back.
     """
     pending = set(queues)
     while pending:
         for task in pending:
-            task.cancel()
+            if not queues[task].is_stopping:
+                task.cancel()
         _, pending = await asyncio.wait(pending, timeout=CANCEL_AGAIN_SECONDS)
 
 
@@ -123,8 +122,8 @@ async def _look_after_the_last(workshop: Workshop) -> None:
             )
 
 
-async def _serve_queue(app: App, queue: str, *, concurrency: int) -> None:
-    worker = QueueWorker(
+def _queue_worker(app: App, queue: str, *, concurrency: int) -> QueueWorker:
+    return QueueWorker(
         app,
         queues=[queue],
         name=f"{queue}@{os.getpid()}",
@@ -136,6 +135,9 @@ async def _serve_queue(app: App, queue: str, *, concurrency: int) -> None:
         update_heartbeat_interval=HEARTBEAT_SECONDS,
         stalled_worker_timeout=STALLED_AFTER_SECONDS,
     )
+
+
+async def _serve(worker: QueueWorker) -> None:
     await worker.run()  # type: ignore[no-untyped-call]
 
 

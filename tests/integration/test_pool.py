@@ -8,7 +8,6 @@ from psycopg import AsyncConnection
 from psycopg.rows import DictRow
 from psycopg_pool import AsyncConnectionPool
 
-from synctables.db import pool as db_pool
 from synctables.db.pool import create_pool
 
 
@@ -17,10 +16,7 @@ async def backend_pid(pool: AsyncConnectionPool[AsyncConnection[DictRow]]) -> in
         return connection.info.backend_pid
 
 
-async def test_a_dead_connection_is_replaced_before_it_is_handed_out(
-    database_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(db_pool, "CHECK_AGAIN_SECONDS", 0.0)
+async def test_a_dead_connection_is_replaced_before_it_is_handed_out(database_url: str) -> None:
     async with create_pool(database_url, max_size=1, application_name="tests") as pool:
         before = await backend_pid(pool)
         with psycopg.connect(database_url) as other:
@@ -28,8 +24,9 @@ async def test_a_dead_connection_is_replaced_before_it_is_handed_out(
         assert await backend_pid(pool) != before
 
 
-async def test_one_that_just_answered_is_not_asked_again(
-    database_url: str, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("seconds", "count"), [(0.0, 5), (3600.0, 1)])
+async def test_one_that_was_alive_a_moment_ago_is_not_asked_again(
+    database_url: str, monkeypatch: pytest.MonkeyPatch, seconds: float, count: int
 ) -> None:
     checked = []
     check = AsyncConnectionPool.check_connection
@@ -39,7 +36,8 @@ async def test_one_that_just_answered_is_not_asked_again(
         await check(connection)
 
     monkeypatch.setattr(AsyncConnectionPool, "check_connection", staticmethod(check_and_count))
-    monkeypatch.setattr(db_pool, "CHECK_AGAIN_SECONDS", 3600.0)
-    async with create_pool(database_url, max_size=1, application_name="tests") as pool:
+    async with create_pool(
+        database_url, max_size=1, application_name="tests", check_again_seconds=seconds
+    ) as pool:
         assert len({await backend_pid(pool) for _ in range(5)}) == 1
-    assert len(checked) == 1
+    assert len(checked) == count

@@ -34,9 +34,6 @@ _SESSION = {
 }
 CLIENT_CHECK_INTERVAL = "5s"
 """How often a server looks, during a long statement, whether its client is still there."""
-CHECK_AGAIN_SECONDS = 1.0
-
-_checked_at: WeakKeyDictionary[AsyncConnection[DictRow], float] = WeakKeyDictionary()
 
 
 def connection_options(application_name: str) -> dict[str, Any]:
@@ -120,21 +117,26 @@ async def _renew_session(connection: AsyncConnection[DictRow]) -> None:
     await connection.close()
 
 
-async def _check(connection: AsyncConnection[DictRow]) -> None:
-    """Whether the server is still there; not asked again about a connection that just answered.
-
-    Raises `psycopg.OperationalError`.
-    """
-    now = time.monotonic()
-    if now - _checked_at.get(connection, -math.inf) > CHECK_AGAIN_SECONDS:
-        await AsyncConnectionPool.check_connection(connection)
-        _checked_at[connection] = now
-
-
 def create_pool(
-    database_url: str, *, min_size: int = 1, max_size: int = 10, application_name: str
+    database_url: str,
+    *,
+    min_size: int = 1,
+    max_size: int = 10,
+    application_name: str,
+    check_again_seconds: float = 0.0,
 ) -> AsyncConnectionPool[AsyncConnection[DictRow]]:
-    """A pool that is not open yet; a connection that died is replaced before it is handed out."""
+    """A pool that is not open yet; a connection that died is replaced before it is handed out.
+
+    One that was alive within ``check_again_seconds`` is not asked for it again.
+    """
+    checked_at: WeakKeyDictionary[AsyncConnection[DictRow], float] = WeakKeyDictionary()
+
+    async def check(connection: AsyncConnection[DictRow]) -> None:
+        now = time.monotonic()
+        if now - checked_at.get(connection, -math.inf) >= check_again_seconds:
+            await AsyncConnectionPool.check_connection(connection)
+            checked_at[connection] = now
+
     return AsyncConnectionPool(
         database_url,
         connection_class=AsyncConnection[DictRow],
@@ -146,6 +148,6 @@ def create_pool(
         reconnect_timeout=10,
         name=application_name,
         configure=watch_client,
-        check=_check,
+        check=check,
         open=False,
     )

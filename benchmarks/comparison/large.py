@@ -43,10 +43,12 @@ def import_large(plan: Plan) -> None:
         count = full * plan.rows // FULL_ROWS
         path = plan.folder / f"large.{kind}"
         measured = _import(plan, _write(count, path), case=f"large {kind}")
+        if plan.rows < FULL_ROWS:
+            continue  # of less than was spoken of, nothing can be said
         peak_bytes = measured.peak_bytes or 0
         plan.findings.figures.append(
             Verdict(
-                what=f"large {kind}: memory of worker and child",
+                what=f"{kind} of {measured.size_bytes / 1e6:,.0f} MB: memory of worker and child",
                 wanted=f"≤ {MOST_BYTES / 1e6:,.0f} MB",
                 measured=f"{peak_bytes / 1e6:,.0f} MB",
                 is_reached=peak_bytes <= MOST_BYTES,
@@ -61,6 +63,8 @@ def import_sizes(plan: Plan) -> None:
         count = max(1, full * plan.rows // FULL_ROWS)
         edition = _write(count, plan.folder / "size.csv")
         prices.append(_import(plan, edition, case=f"size {full:,}").seconds / count)
+    if plan.rows < FULL_ROWS:
+        return
     dearest = max(later / min(prices[:place]) for place, later in enumerate(prices) if place)
     listed = ", ".join(f"{price * 1e6:.1f}" for price in prices)
     plan.findings.figures.append(

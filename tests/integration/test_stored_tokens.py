@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import stat
 import threading
 from collections.abc import Callable
@@ -25,8 +26,9 @@ from synctables.accounts.seal import (
     key_file,
     load_seal,
 )
+from synctables.cli import run
 from synctables.datasources.drives.model import OAuthToken
-from synctables.datasources.drives.stored_tokens import StoredTokens, reseal_all
+from synctables.datasources.drives.stored_tokens import StoredTokens, find_unreadable, reseal_all
 from synctables.errors import ConfigurationError, NotConnectedError
 from synctables.localpg import LocalCluster
 from synctables.settings import load_settings
@@ -328,12 +330,34 @@ def test_a_lost_key_locks_nobody_out(make_tokens: MakeTokens, database_url: str)
     tokens = make_tokens(lambda: key)
     with pytest.raises(ConfigurationError, match="--forget-unreadable"):
         tokens.find()
+    assert [service for _, service in find_unreadable(database_url, key)] == ["box"]
+    assert find_unreadable(database_url, lost) == []
     done = reseal_all(database_url, lambda: key, forgets_unreadable=True)
     assert (done.sealed_count, done.forgotten_count) == (0, 1)
     keep(tokens, token("new"))
     done = reseal_all(database_url, lambda: key, forgets_unreadable=True)
     assert (done.sealed_count, done.forgotten_count) == (1, 0)
     assert tokens.current() == token("new")
+
+
+def test_nothing_is_forgotten_unasked(
+    make_tokens: MakeTokens,
+    database_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    keep(make_tokens(lambda: Seal([create_key()])), token("lost"))
+    key = create_key()
+    monkeypatch.setenv("SYNCTABLES_DATABASE_URL", database_url)
+    monkeypatch.setenv("SYNCTABLES_TOKEN_KEYS", key)
+    monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
+    assert run(["rotate-token-key", "--forget-unreadable"]) == 130  # as Ctrl-C would
+    assert "No key opens the token of alice at box." in capsys.readouterr().out
+    with pytest.raises(ConfigurationError):
+        make_tokens(lambda: Seal([key])).find()
+    assert run(["rotate-token-key", "--forget-unreadable", "--yes"]) == 0
+    assert "Tokens forgotten: 1." in capsys.readouterr().out
+    assert make_tokens(lambda: Seal([key])).find() is None
 
 
 def test_a_key_is_made_once_and_only_its_owner_can_read_it(tmp_path: Path) -> None:

@@ -111,6 +111,7 @@ def rotate_token_key(
             help="Forget tokens whose key is lost; their accounts connect again.",
         ),
     ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Forget them without asking.")] = False,
     data_dir: DataDir = None,
 ) -> None:
     """Seal the tokens of cloud services with a new key.
@@ -120,7 +121,7 @@ def rotate_token_key(
     taken out afterwards.
     """
     from synctables.accounts.seal import add_key, create_key, keep_newest, key_file, load_seal
-    from synctables.datasources.drives.stored_tokens import reseal_all
+    from synctables.datasources.drives.stored_tokens import find_unreadable, reseal_all
 
     if print_key:
         typer.echo(create_key())
@@ -132,12 +133,23 @@ def rotate_token_key(
             add_key(key_file(settings))
         return load_seal(settings)
 
-    done = reseal_all(find_database_url(settings), load_keys, forgets_unreadable=forget_unreadable)
+    database_url = find_database_url(settings)
+    if forget_unreadable:
+        _ask(find_unreadable(database_url, load_seal(settings)), is_agreed=yes)
+    done = reseal_all(database_url, load_keys, forgets_unreadable=forget_unreadable)
     if settings.token_keys is None:
         keep_newest(key_file(settings))
     say(f"Tokens sealed anew: {done.sealed_count}.")
     if done.forgotten_count:
         say(f"Tokens forgotten: {done.forgotten_count}. Their accounts have to connect again.")
+
+
+def _ask(unreadable: list[tuple[str, str]], *, is_agreed: bool) -> None:
+    """Whether these tokens may go; with the wrong data directory it is all of them."""
+    for account, service in unreadable:
+        say(f"No key opens the token of {account} at {service}.")
+    if unreadable and not is_agreed:
+        typer.confirm("Forget these tokens? Their accounts have to connect again.", abort=True)
 
 
 def _wait_for_token(client: "Client", service: str) -> None:

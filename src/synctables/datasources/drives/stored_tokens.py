@@ -63,6 +63,11 @@ _KEEP_OUT = "LOCK TABLE oauth_tokens IN EXCLUSIVE MODE"
 
 _SELECT_ALL = "SELECT account_id, service, sealed FROM oauth_tokens"
 
+_SELECT_NAMED = """
+SELECT accounts.name, service, sealed FROM oauth_tokens JOIN accounts ON accounts.id = account_id
+ORDER BY accounts.name, service
+"""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Resealed:
@@ -264,6 +269,21 @@ def reseal_all(
             else:
                 connection.execute(_REPLACE, {**row, "sealed": sealed, "before": before})
     return Resealed(sealed_count=len(rows) - forgotten_count, forgotten_count=forgotten_count)
+
+
+def find_unreadable(database_url: str, seal: Seal) -> list[tuple[str, str]]:
+    """Account and service of each token that none of the keys opens."""
+    with _connected(database_url) as connection:
+        rows = connection.execute(_SELECT_NAMED).fetchall()
+    return [(row["name"], row["service"]) for row in rows if not _opens(seal, bytes(row["sealed"]))]
+
+
+def _opens(seal: Seal, sealed: bytes) -> bool:
+    try:
+        seal.open(sealed)
+    except ConfigurationError:
+        return False
+    return True
 
 
 @contextmanager

@@ -92,9 +92,9 @@ FAULTY_ADDRESSES = [
 PROVEN_ELSEWHERE = {
     1011: "integration/test_quotas.py::"
     "test_a_sync_whose_plan_has_no_sync_tables_any_more_fails_with_1011",
-    1013: "integration/test_paged_sources.py::test_servers_before_10_1_are_refused",
+    1013: "integration/test_paged_arcgis.py::test_servers_before_10_1_are_refused",
     1014: "unit/test_names.py::test_no_free_table_name_is_an_error",
-    1023: "integration/test_paged_sources.py::test_a_layer_that_cannot_be_queried_is_refused",
+    1023: "integration/test_paged_arcgis.py::test_a_layer_that_cannot_be_queried_is_refused",
     2012: "integration/test_runs.py::test_types_stick_and_widen_and_a_frozen_schema_refuses",
     2013: "integration/test_apply_columns.py::"
     "test_a_view_in_the_way_of_a_type_is_named_and_the_table_stays",

@@ -101,7 +101,7 @@ PROVEN_ELSEWHERE = {
     2101: "integration/test_runs.py::test_a_poisonous_version_is_refused_and_the_table_stays",
     2102: "integration/test_runs.py::test_a_poisonous_version_is_refused_and_the_table_stays",
     2104: "integration/test_runs.py::test_a_dropped_table_is_said_and_not_made_anew",
-    6667: "integration/test_sandbox.py::test_a_child_beyond_its_limits_is_killed",
+    6667: "integration/test_sandbox_endings.py::test_a_child_beyond_its_limits_is_killed",
     6668: "integration/test_quotas.py::"
     "test_more_rows_than_the_plan_allows_are_6668_and_the_table_stays",
     6669: "integration/test_plans.py::test_more_imports_at_once_than_the_plan_allows_are_429",
@@ -109,7 +109,7 @@ PROVEN_ELSEWHERE = {
     6672: "integration/test_error_codes.py::test_a_database_that_goes_away_is_told_as_such",
     6673: "integration/test_apply_users.py::test_a_lock_that_stays_is_not_waited_for_for_ever",
     6674: "integration/test_fetch.py::test_a_full_disk_is_told_as_such",
-    6675: "integration/test_sandbox.py::"
+    6675: "integration/test_sandbox_endings.py::"
     "test_who_ended_the_child_decides_whether_the_file_is_to_blame",
     8001: "integration/test_quotas.py::test_what_does_not_fit_after_all_is_rolled_back",
     8002: "integration/test_quotas.py::test_more_tables_than_the_plan_allows_are_8002",

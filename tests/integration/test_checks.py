@@ -11,7 +11,8 @@ import pytest
 from synctables.datasources.base import SourceVersion
 from synctables.syncs.checks import is_same
 from synctables.syncs.model import Sync, SyncState
-from tests.support.file_server import FileServer, Page
+from tests.support.file_pages import Page
+from tests.support.file_server import FileServer
 from tests.support.workers import Desk
 from tests.support.workload import RUN_COUNT, make_due, put_copies
 

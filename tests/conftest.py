@@ -36,6 +36,7 @@ pytest_plugins = [
     f"tests.support.{module.stem}"
     for module in sorted((Path(__file__).parent / "support").glob("[a-z]*.py"))
 ]
+pytest.register_assert_rewrite(*pytest_plugins)  # whichever of them imports another first
 
 _OWNER = "synctables"  # the role, and the database that serves as the template
 _QUICK_AND_UNSAFE = {

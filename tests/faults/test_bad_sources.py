@@ -14,7 +14,8 @@ from synctables.settings import Settings, load_settings
 from synctables.syncs.model import SyncState
 from tests.support.aftermath import assert_recovers
 from tests.support.cities import NEW, OLD, PATH
-from tests.support.file_server import FileServer, Page
+from tests.support.file_pages import Page
+from tests.support.file_server import FileServer
 from tests.support.workers import Desk
 
 ROWS = "SELECT ctid::text, xmin::text, * FROM alice.cities ORDER BY cartodb_id"

@@ -10,7 +10,8 @@ import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tests.support.format_files import ARCHIVES, MAKERS
+from tests.support.archive_files import ARCHIVES
+from tests.support.format_files import MAKERS
 from tests.support.reading import FILES
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from pathlib import Path
 from random import Random
 
 from tests.fuzz.byte_edits import Edit
-from tests.support.format_files import ARCHIVES
+from tests.support.archive_files import ARCHIVES
 
 _ODD_NAMES = (
     *(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.hostile import bombs
 from tests.hostile.bombs import CSV, GIB, MIB, tar_entry, tar_of, zipped
 from tests.hostile.traps import trap
-from tests.support import format_files
+from tests.support import archive_files
 
 ARCHIVES = {
     "gzip of 8 GB": trap("a.csv.gz", lambda: bombs.gzip_of_zeros(8 * GIB), 1003, 6666),
@@ -34,7 +34,7 @@ ARCHIVES = {
         "a.xz", bombs.xz_with_a_dictionary_of_four_gigabytes, 1003, 6666, None
     ),
     "7z of 1.5 GB": trap(
-        "a.7z", lambda: format_files.ARCHIVES["7z"]({"a.csv": bytes(1536 * MIB)}), 1003, 6666
+        "a.7z", lambda: archive_files.ARCHIVES["7z"]({"a.csv": bytes(1536 * MIB)}), 1003, 6666
     ),
     "tar of a sparse terabyte": trap("a.tar", bombs.tar_of_a_sparse_terabyte, 1003, 6666),
     "tar with a header of 8 GB": trap("a.tar", bombs.tar_with_a_header_of_gigabytes, 1003, 6666),
@@ -49,7 +49,7 @@ ARCHIVES = {
     ),
     "rar with a size of exabytes": trap(
         "a.rar",
-        lambda: format_files.rar({"a.csv": CSV}).replace(b"\x08\xa4\x83", b"\xff\xff"),
+        lambda: archive_files.rar({"a.csv": CSV}).replace(b"\x08\xa4\x83", b"\xff\xff"),
         *(1002, 1003, 1005),
     ),
 }

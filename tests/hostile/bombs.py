@@ -20,7 +20,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tests.hostile.traps import filled
-from tests.support.format_files import ARCHIVES, ods_workbook
+from tests.support.archive_files import ARCHIVES
+from tests.support.spreadsheet_files import ods_workbook
 
 MIB = 1 << 20
 GIB = 1 << 30

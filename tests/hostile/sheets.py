@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.hostile import bombs
 from tests.hostile.bombs import ROW, cell, zipped
 from tests.hostile.traps import EMPTY, TIMEOUT, TOO_BIG, trap
-from tests.support import format_files
+from tests.support.spreadsheet_files import xlsb_file
 
 _SHEET_CODES = (TOO_BIG, 2008, 2004, TIMEOUT)
 SHEETS = {
@@ -134,7 +134,7 @@ SHEETS = {
     ),
     "a binary workbook's far cell": trap(
         "a.xlsb",
-        lambda: format_files.xlsb_file({0: {0: "a"}, 1_048_575: {16_383: 1.0}}),
+        lambda: xlsb_file({0: {0: "a"}, 1_048_575: {16_383: 1.0}}),
         *_SHEET_CODES,
     ),
 }

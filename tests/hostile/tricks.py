@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tests.hostile.traps import filled
-from tests.support import format_files
+from tests.support.archive_files import ARCHIVES
 
 _VRT = (
     '<OGRVRTDataSource><OGRVRTLayer name="a"><SrcDataSource relativeToVRT="0">{source}'
@@ -63,5 +63,5 @@ def files_of(trick: str) -> Iterator[tuple[str, bytes]]:
     for suffix in _SUFFIXES:
         yield f"a.{suffix}".rstrip("."), content
     for kind in _ARCHIVES:
-        packed = format_files.ARCHIVES[kind]({"a.geojson": content, "a.vrt": content})
+        packed = ARCHIVES[kind]({"a.geojson": content, "a.vrt": content})
         yield f"a.{kind}", packed

@@ -3,33 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import UUID, uuid4
 
 import pytest
 
 from synctables.datasources.base import SourceVersion
-from synctables.datasources.source import Source
-from synctables.errors import DownloadError, DownloadTimeoutError, FencedError
-from synctables.syncs import repository
-from synctables.syncs.check_outcomes import Checked, record_checks
-from synctables.syncs.check_rows import Target, begin_check
-from synctables.syncs.checks import Lane, in_turns, is_same
-from synctables.syncs.claims import BATCH, Due, make_batches, queue_due_syncs
+from synctables.syncs.checks import is_same
 from synctables.syncs.model import Sync, SyncState
-from synctables.syncs.outcomes import Outcome, OutcomeKind
-from synctables.syncs.recovery import GRACE, requeue_lost_runs
-from synctables.syncs.service import SyncChanges, delete_sync, update_sync
-from tests.support.file_server import FileServer, Page
+from tests.support.file_pages import Page
+from tests.support.file_server import FileServer
 from tests.support.workers import Desk
 from tests.support.workload import RUN_COUNT, make_due, put_copies
 
 CSV = b"name,size\nOslo,1\n"
 MODIFIED = "Sun, 06 Nov 1994 08:49:37 GMT"
-UNCHANGED = Outcome(kind=OutcomeKind.NOT_MODIFIED, message="unchanged")
 
 
 async def check(desk: Desk, sync: Sync) -> Sync:
@@ -266,179 +254,6 @@ async def test_a_sync_that_waits_to_be_checked_can_be_forced_and_the_check_lets_
     )
 
 
-async def claim(desk: Desk, *, limit: int = 1000) -> tuple[int, int]:
-    async with desk.pool.connection() as connection:
-        claimed = await queue_due_syncs(connection, desk.jobs_app, limit=limit, runs_at_once=3)
-    return claimed.checks, claimed.runs
-
-
-@pytest.mark.parametrize(
-    ("change", "is_checked"),
-    [
-        pytest.param("SET etag = etag", True, id="a version is known"),
-        pytest.param("SET etag = NULL", False, id="only the content is known"),
-        pytest.param("SET reads_anew = true", False, id="other options of reading were set"),
-        pytest.param("SET table_id = NULL", False, id="there is no table yet"),
-        pytest.param("SET state = 'failure', retried_times = 1", True, id="it failed last time"),
-    ],
-)
-async def test_only_what_can_be_told_cheaply_is_checked(
-    standing: Sync, desk: Desk, change: str, is_checked: bool
-) -> None:
-    await desk.execute(f"UPDATE syncs {change}")
-    await make_due(desk, standing.id)
-    assert await claim(desk) == ((1, 0) if is_checked else (0, 1))
-    assert await claim(desk) == (0, 0)
-
-
-async def test_a_table_that_was_dropped_is_told_by_a_run(standing: Sync, desk: Desk) -> None:
-    await desk.execute("DROP TABLE alice.a")
-    await make_due(desk, standing.id)
-    assert await claim(desk) == (0, 1)
-
-
-async def test_a_put_off_sync_keeps_its_slot_and_is_not_claimed_before(
-    standing: Sync, desk: Desk
-) -> None:
-    due_at = datetime.now(UTC) - timedelta(minutes=5)
-    await make_due(desk, standing.id, at=due_at)
-    await desk.execute("UPDATE syncs SET put_off_until = now() + interval '1 hour'")
-    assert await claim(desk) == (0, 0)
-    await desk.execute("UPDATE syncs SET put_off_until = now() - interval '1 second'")
-    assert await claim(desk) == (1, 0)
-    assert (await desk.sync(standing.id)).run_at == due_at
-
-
-async def test_accounts_and_hosts_take_turns_when_more_is_due_than_a_claim_takes(
-    standing: Sync, desk: Desk
-) -> None:
-    crowd = await put_copies(desk, standing, [f"http://one.example/{n}" for n in range(50)])
-    await make_due(desk, *crowd, at=datetime.now(UTC) - timedelta(hours=9))
-    others = await put_copies(desk, standing, [f"http://h{n}.example/" for n in range(5)])
-    await make_due(desk, *others)
-    assert await claim(desk, limit=30) == (30, 0)
-    taken = await desk.rows(
-        "SELECT count(*) FROM syncs WHERE url LIKE '%//h%' AND state = 'queued'"
-    )
-    assert taken == [(5,)]
-
-
-async def test_a_batch_whose_worker_was_presumed_dead_records_nothing(
-    standing: Sync, desk: Desk
-) -> None:
-    await make_due(desk, standing.id)
-    await claim(desk)
-    [(check_id,)] = await desk.rows("SELECT id FROM checks")
-    async with desk.pool.connection() as connection:
-        frozen = await begin_check(connection, check_id)
-    async with desk.pool.connection() as connection:
-        successor = await begin_check(connection, check_id)
-    assert frozen is not None
-    assert successor is not None
-    found = [Checked(sync_id=standing.id, outcome=UNCHANGED)]
-    now = datetime.now(UTC)
-    with pytest.raises(FencedError):
-        async with desk.pool.connection() as connection:
-            await record_checks(connection, frozen, found, now=now)
-    assert (await desk.sync(standing.id)).state is SyncState.QUEUED
-    async with desk.pool.connection() as connection:
-        await record_checks(connection, successor, found, now=now)
-    assert (await desk.sync(standing.id)).state is SyncState.SUCCESS
-
-
-@pytest.mark.parametrize(
-    "accident",
-    [
-        pytest.param("DELETE FROM procrastinate_jobs", id="its job is lost"),
-        pytest.param("UPDATE procrastinate_jobs SET status = 'failed'", id="its job failed"),
-        pytest.param("DELETE FROM checks", id="the batch is lost"),
-        pytest.param(
-            "UPDATE syncs SET claim_id = gen_random_uuid()", id="the claim came to nothing"
-        ),
-    ],
-)
-async def test_syncs_of_a_lost_check_are_put_back_and_due_at_once(
-    standing: Sync, desk: Desk, accident: str
-) -> None:
-    await make_due(desk, standing.id)
-    await claim(desk)
-    await desk.execute("UPDATE checks SET created_at = now() - interval '10 minutes'")
-    await desk.execute(accident)
-    assert timedelta(minutes=10) > GRACE
-    async with desk.pool.connection() as connection:
-        await requeue_lost_runs(connection, desk.jobs_app, at_once=3)
-    assert (await desk.sync(standing.id)).state is SyncState.SUCCESS
-    assert await claim(desk) == (1, 0)
-
-
-async def test_a_sync_that_was_removed_is_no_longer_in_its_batch(
-    standing: Sync, desk: Desk
-) -> None:
-    await make_due(desk, standing.id)
-    await claim(desk)
-    async with desk.pool.connection() as connection:
-        await delete_sync(connection, account_id=desk.account.id, sync_id=standing.id)
-    [(check_id,)] = await desk.rows("SELECT id FROM checks")
-    async with desk.pool.connection() as connection:
-        begun = await begin_check(connection, check_id)
-    assert begun is not None
-    assert begun.targets == ()
-
-
-async def test_an_interval_that_was_changed_during_the_check_holds(
-    standing: Sync, desk: Desk
-) -> None:
-    await make_due(desk, standing.id)
-    await claim(desk)
-    [(check_id,)] = await desk.rows("SELECT id FROM checks")
-    async with desk.pool.connection() as connection:
-        begun = await begin_check(connection, check_id)
-        changed = await update_sync(
-            connection,
-            account_id=desk.account.id,
-            sync_id=standing.id,
-            changes=SyncChanges(interval_seconds=7200),
-            limits=desk.limits,
-        )
-        assert begun is not None
-        found = [Checked(sync_id=standing.id, outcome=UNCHANGED)]
-        now = await repository.read_clock(connection)
-        await record_checks(connection, begun, found, now=now)
-    assert (await desk.sync(standing.id)).run_at == changed.run_at
-
-
-@pytest.mark.parametrize(
-    ("ahead", "change", "is_brought_back"),
-    [
-        pytest.param("1 year", "", True, id="a year"),
-        pytest.param("20 hours", "", True, id="hours, after a success"),
-        pytest.param("20 hours", ", state = 'failure'", False, id="a new try may be so far off"),
-        pytest.param("2 days", ", state = 'failure'", True, id="no new try is so far off"),
-        pytest.param("59 minutes", "", False, id="an hourly sync may be so far off"),
-    ],
-)
-async def test_a_server_clock_that_was_put_back_strands_no_sync(
-    standing: Sync, desk: Desk, ahead: str, change: str, is_brought_back: bool
-) -> None:
-    """The clock struck in what is the future now, and the next slot is there."""
-    assert await claim(desk) == (0, 0)
-    await desk.execute(f"UPDATE clock SET struck_at = now() + interval '{ahead}'")
-    await desk.execute(f"UPDATE syncs SET run_at = now() + interval '{ahead}' {change}")
-    await claim(desk)
-    sync = await desk.sync(standing.id)
-    assert (sync.run_at < datetime.now(UTC)) is is_brought_back
-
-
-async def test_a_plan_without_sync_tables_is_told_by_a_run(standing: Sync, desk: Desk) -> None:
-    """Else an unchanged source would be a success, and a changed one a failure."""
-    await desk.execute("UPDATE plans SET sync_tables = false")
-    await make_due(desk, standing.id)
-    assert await claim(desk) == (0, 1)
-    await desk.execute("DELETE FROM runs")
-    await desk.execute("UPDATE syncs SET state = 'success', from_external_source = true")
-    assert await claim(desk) == (1, 0)
-
-
 @pytest.mark.parametrize(
     ("now", "known", "expected"),
     [
@@ -455,71 +270,3 @@ def test_only_what_tells_every_byte_tells_that_an_answer_is_the_same(
     now: dict[str, Any], known: dict[str, Any], expected: bool
 ) -> None:
     assert is_same(SourceVersion(**now), SourceVersion(**known)) is expected
-
-
-def lane_of_two(own: int, others: int) -> tuple[Lane, Target]:
-    def target(account: int) -> Target:
-        return Target(
-            sync_id=uuid4(),
-            account_id=UUID(int=account),
-            source=Source(url="http://h/a"),
-            version=SourceVersion(etag='"1"'),
-            lane="h",
-        )
-
-    targets = deque([target(1) for _ in range(own)] + [target(2) for _ in range(others)])
-    return Lane(name="h", targets=targets), target(1)
-
-
-def test_one_accounts_bad_luck_with_a_host_puts_others_off_and_not_for_long() -> None:
-    lane, asked = lane_of_two(2, 3)
-    another = replace(asked, account_id=UUID(int=3))
-    busy = DownloadError("busy", retry_after_seconds=7200)
-    for _ in range(2):
-        pauses = [one.put_off for one in lane.give_up_after(asked, busy)]
-        assert pauses == [timedelta(hours=2)] * 2
-        assert {one.account_id for one in lane.targets} == {UUID(int=2)}
-        lane.targets.extend([asked, asked])
-    pauses = [one.put_off for one in lane.give_up_after(another, busy)]
-    assert pauses == [timedelta(minutes=15)] * 5
-    assert not lane.targets
-
-    lane, asked = lane_of_two(2, 3)
-    silence = DownloadTimeoutError("nothing")
-    assert [lane.give_up_after(asked, silence) for _ in range(5)] == [[]] * 5
-    found = lane.give_up_after(asked, silence)
-    assert [one.put_off for one in found] == [None] * 2 + [timedelta(minutes=1)] * 3
-    assert {str(one.outcome.error) for one in found if one.outcome} == {
-        "h answered none of the last 6 checks."
-    }
-
-
-def test_an_answer_of_any_kind_ends_the_silence_of_a_host() -> None:
-    lane, asked = lane_of_two(1, 1)
-    for _ in range(3):
-        for _ in range(5):
-            assert lane.give_up_after(asked, DownloadTimeoutError("nothing")) == []
-        assert lane.give_up_after(asked, DownloadError("500")) == []
-    assert len(lane.targets) == 2
-
-
-def test_accounts_take_turns_at_a_host() -> None:
-    lane, _ = lane_of_two(40, 3)
-    first = [target.account_id.int for target in in_turns(lane.targets)[:6]]
-    assert [sorted(first[at : at + 2]) for at in (0, 2, 4)] == [[1, 2]] * 3
-
-
-def due(lane: str, ranks: range) -> list[Due]:
-    return [Due(id=uuid4(), lane=lane, rank=rank) for rank in ranks]
-
-
-def test_a_batch_is_of_one_host_and_those_further_back_in_line_come_later() -> None:
-    long, small = due("long", range(BATCH + 50)), [due(f"h{n}", range(2))[0] for n in range(70)]
-    found = make_batches([*reversed(long), *small])
-    assert [(one.lane, len(one.due), one.priority) for one in found] == [
-        ("long", BATCH, 0),
-        ("long", 50, -1),
-        (None, 70, 0),
-    ]
-    behind = due("late", range(5000, 5020))
-    assert [one.priority for one in make_batches(behind)] == [-20]

@@ -20,7 +20,8 @@ from synctables.errors import (
 )
 from synctables.importer.fetch import receive_upload
 from tests.support.fetching import BODY, OTHER, SATURDAY, SHA, SUNDAY, Fetcher, make_fetcher
-from tests.support.file_server import FileServer, Page
+from tests.support.file_pages import Page
+from tests.support.file_server import FileServer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

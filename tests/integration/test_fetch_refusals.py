@@ -20,7 +20,8 @@ from synctables.errors import (
     UnknownServerError,
 )
 from tests.support.fetching import BODY, SHA, Fetcher, make_fetcher
-from tests.support.file_server import FileServer, Page
+from tests.support.file_pages import Page
+from tests.support.file_server import FileServer
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,7 +13,8 @@ from synctables.errors import (
     PartialFileError,
 )
 from tests.support.fetching import BODY, OTHER, SATURDAY, SHA, SUNDAY, Fetcher, make_fetcher
-from tests.support.file_server import FileServer, Page
+from tests.support.file_pages import Page
+from tests.support.file_server import FileServer
 
 if TYPE_CHECKING:
     from pathlib import Path

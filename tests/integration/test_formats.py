@@ -11,8 +11,9 @@ import shapely
 from synctables.errors import RunError
 from synctables.importer import infer, read
 from synctables.importer.model import ColumnType, ReadOptions
+from tests.support.archive_files import ARCHIVES, Files
 from tests.support.arrow_files import read_typed_file
-from tests.support.format_files import ARCHIVES, MAKERS, ROWS, Files
+from tests.support.format_files import MAKERS, ROWS
 from tests.support.reading import LIMITS, read_bytes
 
 if TYPE_CHECKING:

@@ -14,9 +14,8 @@ from doubles.server import Fault
 from synctables.datasources.base import SourceVersion
 from synctables.errors import FileTooBigError, PartialFileError
 from tests.support.clouds import CloudAuthority, MemoryTokens
-from tests.support.gdrive import ConnectedDrive, double_settings, granted, store
+from tests.support.gdrive import BODY, ConnectedDrive, double_settings, granted, store
 
-BODY = b"name,lat,lon\n" + b"Jena,50.9,11.6\n" * 80_000
 OTHER = b"name,lat,lon\n" + b"Weimar,51.0,11.3\n" * 80_000
 SHEETS = {"Cities": [["name"], ["Jena"]], "Rivers": [["name"], ["Saale"]]}
 LINK = "/spreadsheets/export"

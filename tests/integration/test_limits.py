@@ -22,8 +22,8 @@ from synctables.accounts.service import rotate_key
 from synctables.errors import RunError, TooManyColumnsError, TooManyLayersError
 from synctables.importer.model import MAX_TABLES_PER_IMPORT, Limits
 from synctables.importer.read.gdal import allow_only
-from tests.support.format_files import ods_workbook, xlsb_file
 from tests.support.reading import LIMITS, read_bytes
+from tests.support.spreadsheet_files import ods_workbook, xlsb_file
 
 if TYPE_CHECKING:
     from tests.support.api_server import ApiServer

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from synctables.importer.apply.refresh import FEWEST_ROWS_TO_REWRITE
-from tests.support.file_server import FileServer, Page
+from tests.support.file_pages import Page
+from tests.support.file_server import FileServer
 from tests.support.previewing import Client
 
 CSV = b"name,lat,lon,size\nOslo,59.91,10.75,700000\nBergen,60.39,5.32,280000\nMolde,62.74,7.16,\n"

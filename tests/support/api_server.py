@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 _TIMEOUT_SECONDS = 20
 _numbers = itertools.count(1)
 
+URL = "https://example.org/parks.csv"
+"""An address that nothing fetches in these tests."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ApiAccount:
@@ -60,11 +63,11 @@ class ApiAccount:
         return self.server.call(method, path, **options)
 
     def create_sync(self, **parameters: Any) -> dict[str, Any]:
-        """Create a sync table of an address that nothing fetches in these tests."""
+        """Create a sync table of `URL`, if nothing else is said."""
         answer = self.call(
             "POST",
             "synchronizations",
-            json={"url": "https://example.org/parks.csv", "interval": 3600, **parameters},
+            json={"url": URL, "interval": 3600, **parameters},
         )
         assert answer.status_code == 200, answer.text
         created: dict[str, Any] = answer.json()
@@ -95,6 +98,17 @@ class ApiServer:
         ) as connection:
             cursor = connection.execute(statement.encode(), values)
             return cursor.fetchall() if cursor.description else []
+
+
+def count_rows(server: ApiServer, api: ApiAccount) -> tuple[int, int]:
+    """How many syncs and runs the account has."""
+    (row,) = server.query(
+        "SELECT (SELECT count(*) FROM syncs WHERE account_id = accounts.id) AS syncs,"
+        " (SELECT count(*) FROM runs WHERE account_id = accounts.id) AS runs"
+        " FROM accounts WHERE name = %s",
+        api.name,
+    )
+    return row["syncs"], row["runs"]
 
 
 def _run(function: Any) -> Any:

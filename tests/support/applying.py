@@ -16,9 +16,13 @@ from synctables.accounts.model import Account
 from synctables.accounts.service import create_account
 from synctables.catalog.tables import Table, find_table
 from synctables.importer.apply import Applied, Record, Target, apply
-from synctables.importer.model import TypedLayer
+from synctables.importer.model import ColumnType, TypedLayer
 
 Pool = AsyncConnectionPool[AsyncConnection[DictRow]]
+
+TYPES = {"name": ColumnType.TEXT, "size": ColumnType.BIGINT}
+CITIES = [("Oslo", 700_000), ("Bergen", 280_000), ("Bergen", 280_000), (None, None)]
+POINTS = [(10.75, 59.91), (5.32, 60.39), (5.32, 60.39), None]
 
 
 @dataclass(frozen=True, kw_only=True)

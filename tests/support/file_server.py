@@ -12,7 +12,7 @@ Every method may be called from any thread. A test says what a path answers and 
     file_server.script("/cities.csv", Page(...), Page(...))   # one a request; the last stays
     file_server.remove("/cities.csv")                      # 404, like any path that was never put
 
-What a page can do beyond that (see `Page` for every field):
+What a page can do beyond that (see `Page` in ``file_pages`` for every field):
 
 ==========================================  ====================================================
 no validators                               leave ``etag`` and ``last_modified`` out
@@ -48,77 +48,30 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gzip
-import re
 import ssl
 import threading
-import zlib
 from collections import defaultdict
-from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import trustme
 
+from tests.support.file_pages import (
+    Answer,
+    Page,
+    Request,
+    answer_of,
+    head_of,
+    parse_request,
+    path_of,
+)
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
 _WAIT_SECONDS = 20.0
 _PIECE_BYTES = 1 << 16
-
-
-@dataclass(frozen=True, kw_only=True)
-class Page:
-    """What one path answers. Sizes are bytes of the body as it goes over the wire."""
-
-    body: bytes = b""
-    status: int = 200
-    content_type: str | None = None
-    etag: str | None = None
-    """With its quotes, and ``W/`` if weak."""
-    last_modified: str | None = None
-    content_disposition: str | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
-    """Further headers; they win over all others."""
-    content_encoding: str | None = None
-    """``gzip`` or ``deflate``: the body is compressed on the way, asked for or not."""
-    is_conditional: bool = True
-    """Answers 304 where If-None-Match or If-Modified-Since (compared as text) match."""
-    accepts_ranges: bool = True
-    """Answers 206 to ``Range: bytes=N-`` unless If-Range (compared as text) does not match."""
-    is_chunked: bool = False
-    is_until_close: bool = False
-    """Neither a length nor chunks: the body ends where the connection does."""
-    declared_bytes: int | None = None
-    """The Content-Length to lie with; the connection is closed after the body."""
-    cut_after_bytes: int | None = None
-    """The connection is closed after this many bytes of the body."""
-    hold_after_bytes: int | None = None
-    """After this many bytes nothing is sent until `FileServer.release`."""
-    holds_headers: bool = False
-    """With ``hold_after_bytes=0``: not even the status line is sent."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Request:
-    method: str
-    target: str
-    """Path and query, as they came."""
-    headers: Mapping[str, str]
-    """Names in lower case."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Answer:
-    """A page's answer to one request: what goes over the wire, and where it stops."""
-
-    status: int
-    headers: dict[str, str]
-    body: bytes
-    is_chunked: bool
-    closes: bool
-    page: Page
 
 
 class FileServer:
@@ -201,7 +154,7 @@ class FileServer:
         """The requests so far, of one path (with or without its query) or of all."""
         with self._lock:
             every = list(self._requests)
-        return [one for one in every if path in (None, one.target, _path(one.target))]
+        return [one for one in every if path in (None, one.target, path_of(one.target))]
 
     def request_count(self, path: str | None = None) -> int:
         return len(self.requests(path))
@@ -257,26 +210,26 @@ class FileServer:
 
     async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         """One request and its answer; true if the connection stays open for the next."""
-        request = _parse_request(await reader.readuntil(b"\r\n\r\n"))
+        request = parse_request(await reader.readuntil(b"\r\n\r\n"))
         await reader.readexactly(int(request.headers.get("content-length", "0")))
         page = self._next_page(request)
-        answer = _answer(page, request)
+        answer = answer_of(page, request)
         await self._send(answer, request, writer)
         return not answer.closes and request.headers.get("connection", "").lower() != "close"
 
     def _next_page(self, request: Request) -> Page:
         with self._lock:
             self._requests.append(request)
-            script = self._scripts.get(request.target) or self._scripts.get(_path(request.target))
+            script = self._scripts.get(request.target) or self._scripts.get(path_of(request.target))
             if not script:
                 return Page(status=404, body=b"no such file", content_type="text/plain")
             return script.pop(0) if len(script) > 1 else script[0]
 
-    async def _send(self, answer: _Answer, request: Request, writer: asyncio.StreamWriter) -> None:
+    async def _send(self, answer: Answer, request: Request, writer: asyncio.StreamWriter) -> None:
         page = answer.page
         if page.holds_headers:
             await self._hold(request)
-        writer.write(_head(answer))
+        writer.write(head_of(answer))
         if request.method == "HEAD" or answer.status == HTTPStatus.NOT_MODIFIED:
             await writer.drain()
             return
@@ -292,115 +245,17 @@ class FileServer:
 
     async def _hold(self, request: Request) -> None:
         with self._lock:
-            for key in {request.target, _path(request.target)}:
+            for key in {request.target, path_of(request.target)}:
                 self._held[key].set()
         waits = [
             asyncio.ensure_future(self._released[key].wait())
-            for key in {request.target, _path(request.target)}
+            for key in {request.target, path_of(request.target)}
         ]
         try:
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for wait in waits:
                 wait.cancel()
-
-
-def _path(target: str) -> str:
-    return target.partition("?")[0]
-
-
-def _parse_request(head: bytes) -> Request:
-    first, *lines = head.decode("latin-1").rstrip("\r\n").split("\r\n")
-    method, target, _ = first.split(" ")
-    pairs = (line.partition(":") for line in lines)
-    headers = {name.strip().lower(): value.strip() for name, _, value in pairs}
-    return Request(method=method, target=target, headers=headers)
-
-
-def _answer(page: Page, request: Request) -> _Answer:
-    headers = _headers(page)
-    plain = _Answer(
-        status=page.status,
-        headers=headers,
-        body=_encode(page),
-        is_chunked=page.is_chunked,
-        closes=page.is_until_close or page.declared_bytes is not None,
-        page=page,
-    )
-    if page.status != HTTPStatus.OK:
-        return _finish(plain)
-    if page.is_conditional and _is_known(page, request):
-        return replace(plain, status=304, body=b"", is_chunked=False)
-    return _finish(_ranged(plain, request) if page.accepts_ranges else plain)
-
-
-def _headers(page: Page) -> dict[str, str]:
-    given = {
-        "Content-Type": page.content_type,
-        "ETag": page.etag,
-        "Last-Modified": page.last_modified,
-        "Content-Disposition": page.content_disposition,
-        "Content-Encoding": page.content_encoding,
-        "Accept-Ranges": "bytes" if page.accepts_ranges else None,
-    }
-    return {name: value for name, value in given.items() if value is not None}
-
-
-def _encode(page: Page) -> bytes:
-    if page.content_encoding == "gzip":
-        return gzip.compress(page.body, mtime=0)
-    if page.content_encoding == "deflate":
-        return zlib.compress(page.body)
-    return page.body
-
-
-def _is_known(page: Page, request: Request) -> bool:
-    """If-None-Match wins over If-Modified-Since (RFC 9110 section 13.2.2)."""
-    etags = request.headers.get("if-none-match")
-    if etags is not None:
-        weak = {one.strip().removeprefix("W/") for one in etags.split(",")}
-        return page.etag is not None and page.etag.removeprefix("W/") in weak
-    since = request.headers.get("if-modified-since")
-    return since is not None and since == page.last_modified
-
-
-def _ranged(answer: _Answer, request: Request) -> _Answer:
-    found = re.fullmatch(r"bytes=(\d+)-(\d*)", request.headers.get("range", ""))
-    if_range = request.headers.get("if-range")
-    page = answer.page
-    if not found or (if_range and if_range not in (page.etag, page.last_modified)):
-        return answer
-    total = len(answer.body)
-    first, last = int(found[1]), min(int(found[2] or total), total - 1)
-    if first >= total:
-        headers = answer.headers | {"Content-Range": f"bytes */{total}"}
-        return replace(answer, status=416, headers=headers, body=b"")
-    headers = answer.headers | {"Content-Range": f"bytes {first}-{last}/{total}"}
-    return replace(answer, status=206, headers=headers, body=answer.body[first : last + 1])
-
-
-def _finish(answer: _Answer) -> _Answer:
-    """Say the length, and cut the body off where the page says so."""
-    page, headers, body = answer.page, dict(answer.headers), answer.body
-    if answer.is_chunked:
-        headers["Transfer-Encoding"] = "chunked"
-    elif not page.is_until_close:
-        length = len(body) if page.declared_bytes is None else page.declared_bytes
-        headers["Content-Length"] = str(length)
-    if page.cut_after_bytes is not None:
-        body = body[: page.cut_after_bytes]
-    closes = answer.closes or page.cut_after_bytes is not None
-    return replace(answer, headers=headers, body=body, closes=closes)
-
-
-def _head(answer: _Answer) -> bytes:
-    headers = {**answer.headers, **answer.page.headers}
-    if answer.closes:
-        headers["Connection"] = "close"
-    phrase = HTTPStatus(answer.status).phrase
-    lines = [f"HTTP/1.1 {answer.status} {phrase}"]
-    lines += [f"{name}: {value}" for name, value in headers.items()]
-    return ("\r\n".join(lines) + "\r\n\r\n").encode("utf-8")
 
 
 async def _write(writer: asyncio.StreamWriter, body: bytes, *, is_chunked: bool) -> None:

@@ -1,4 +1,4 @@
-"""One small table in every format that is read, and any file inside every archive.
+"""One small table in every format that is read.
 
 The table is `ROWS`: a name beyond ASCII, a whole number, a fraction, and a point in EPSG:4326. Each
 maker gives the files that belong together, by name; most formats have one. Formats that GDAL or
@@ -11,12 +11,10 @@ import io
 import json
 import struct
 import tempfile
-import zipfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
 
-import libarchive
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pyogrio
@@ -25,9 +23,10 @@ import shapely
 import xlsxwriter
 
 from synctables.importer.read.gdal import allow_only
+from tests.support.archive_files import Files, varint, zip_of
+from tests.support.spreadsheet_files import ods_file, xlsb_file
 
 FILES = Path(__file__).parents[1] / "files"
-Files = dict[str, bytes]
 ROWS = (("Oslo", 700_000, 1.5, (10.75, 59.9)), ("Köln", 1_080_000, 0.25, (6.95, 50.94)))
 FIELDS = ("name", "people", "ratio")
 
@@ -85,43 +84,6 @@ def xls() -> Files:
     return {"cities.xls": (FILES / "cities.xls").read_bytes()}
 
 
-def _zip(parts: dict[str, bytes | str]) -> bytes:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in parts.items():
-            archive.writestr(name, content)
-    return buffer.getvalue()
-
-
-def ods_file(rows: str, *, sheet: str = "Cities") -> bytes:
-    """An OpenDocument spreadsheet of the given rows."""
-    return ods_workbook({sheet: rows})
-
-
-def ods_workbook(sheets: dict[str, str]) -> bytes:
-    """An OpenDocument spreadsheet of the rows of each sheet."""
-    tables = "".join(
-        f'<table:table table:name="{name}">{rows}</table:table>' for name, rows in sheets.items()
-    )
-    spaces = " ".join(
-        f'xmlns:{key}="urn:oasis:names:tc:opendocument:xmlns:{key}:1.0"'
-        for key in ("office", "table", "text")
-    )
-    calc = "urn:org:documentfoundation:names:experimental:calc:xmlns:calcext:1.0"
-    content = (
-        f'<?xml version="1.0"?><office:document-content {spaces} xmlns:calcext="{calc}">'
-        f"<office:body><office:spreadsheet>{tables}</office:spreadsheet></office:body>"
-        "</office:document-content>"
-    )
-    kind = "application/vnd.oasis.opendocument.spreadsheet"
-    manifest = (
-        '<m:manifest xmlns:m="urn:oasis:names:tc:opendocument:xmlns:manifest:1.0">'
-        f'<m:file-entry m:full-path="/" m:media-type="{kind}"/></m:manifest>'
-    )
-    parts = {"mimetype": kind, "META-INF/manifest.xml": manifest, "content.xml": content}
-    return _zip(dict(parts))
-
-
 def _ods_cell(value: str | float) -> str:
     if isinstance(value, str):
         text = f"<text:p>{value}</text:p>"
@@ -133,62 +95,6 @@ def ods() -> Files:
     rows = ["".join(map(_ods_cell, row)) for row in _cells()]
     body = "".join(f"<table:table-row>{row}</table:table-row>" for row in rows)
     return {"cities.ods": ods_file(body)}
-
-
-def _record(kind: int, content: bytes = b"") -> bytes:
-    """A record of XLSB (MS-XLSB 2.1.4)."""
-    head = bytes([kind]) if kind < 128 else bytes([kind & 0x7F | 0x80, kind >> 7])
-    size = bytes([len(content)]) if len(content) < 128 else b""
-    return head + (size or bytes([len(content) & 0x7F | 0x80, len(content) >> 7])) + content
-
-
-def _wide(text: str) -> bytes:
-    return struct.pack("<I", len(text)) + text.encode("utf-16-le")
-
-
-XLSB_ERROR = object()
-
-
-def xlsb_file(rows: dict[int, dict[int, object]]) -> bytes:
-    """A binary workbook with one sheet; cells by row and column, from 0."""
-    last = (max(rows), max(column for cells in rows.values() for column in cells))
-    sheet = _record(129) + _record(148, struct.pack("<IIII", 0, last[0], 0, last[1])) + _record(145)
-    for number, cells in rows.items():
-        sheet += _record(0, struct.pack("<IIHBBBI", number, 0, 300, 0, 0, 0, 0))
-        for column, value in cells.items():
-            place = struct.pack("<II", column, 0)
-            if value is XLSB_ERROR:
-                sheet += _record(3, place + b"\x07")
-            elif isinstance(value, str):
-                sheet += _record(6, place + _wide(value))
-            else:
-                sheet += _record(5, place + struct.pack("<d", value))
-    sheet += _record(146) + _record(130)
-    book = (
-        _record(131)
-        + _record(143)
-        + _record(156, struct.pack("<II", 0, 1) + _wide("rId1") + _wide("Cities"))
-    )
-    book += _record(144) + _record(132)
-    package = "http://schemas.openxmlformats.org/package/2006"
-    office = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
-    types = f'<Types xmlns="{package}/content-types"/>'
-
-    def relations(target: str, kind: str) -> str:
-        return (
-            f'<Relationships xmlns="{package}/relationships"><Relationship Id="rId1" '
-            f'Type="{office}/{kind}" Target="{target}"/></Relationships>'
-        )
-
-    return _zip(
-        {
-            "[Content_Types].xml": types,
-            "_rels/.rels": relations("xl/workbook.bin", "officeDocument"),
-            "xl/workbook.bin": book,
-            "xl/_rels/workbook.bin.rels": relations("worksheets/sheet1.bin", "worksheet"),
-            "xl/worksheets/sheet1.bin": sheet,
-        }
-    )
 
 
 def xlsb() -> Files:
@@ -292,7 +198,7 @@ def kml() -> Files:
 
 
 def kmz() -> Files:
-    return {"cities.kmz": _zip({"doc.kml": kml()["cities.kml"]})}
+    return {"cities.kmz": zip_of({"doc.kml": kml()["cities.kml"]})}
 
 
 def gpx() -> Files:
@@ -315,16 +221,11 @@ def osm_xml() -> Files:
     return {"cities.osm": f'<osm version="0.6">{nodes}</osm>'.encode()}
 
 
-def _varint(number: int) -> bytes:
-    head = bytes([number & 0x7F | (0x80 if number > 0x7F else 0)])
-    return head + _varint(number >> 7) if number > 0x7F else head
-
-
 def _message(number: int, value: bytes | int) -> bytes:
     """One field of a protocol buffer."""
     if isinstance(value, int):
-        return _varint(number << 3) + _varint(value)
-    return _varint(number << 3 | 2) + _varint(len(value)) + value
+        return varint(number << 3) + varint(value)
+    return varint(number << 3 | 2) + varint(len(value)) + value
 
 
 def _blob(kind: bytes, content: bytes) -> bytes:
@@ -382,66 +283,3 @@ MAKERS: tuple[Callable[[], Files], ...] = (
     *(json_lines, shapefile, mapinfo_tab, mapinfo_mif, kml, kmz, gpx, geopackage),
     *(file_geodatabase, flatgeobuf, gml, osm_xml, osm_pbf, parquet, geoparquet),
 )
-
-
-def _archive(files: Files, format_name: str, filter_name: str | None = None) -> bytes:
-    with tempfile.TemporaryDirectory() as folder:
-        path = f"{folder}/archive"
-        with libarchive.file_writer(path, format_name, filter_name) as archive:
-            for name, content in files.items():
-                archive.add_file_from_memory(name, len(content), content)
-        return Path(path).read_bytes()
-
-
-def _compress(files: Files, filter_name: str) -> bytes:
-    """Of several files, a tar of them; of one, only that."""
-    if len(files) > 1:
-        return _archive(files, "pax_restricted", filter_name)
-    return _archive(files, "raw", filter_name)
-
-
-def _rar_number(number: int) -> bytes:
-    return _varint(number)
-
-
-def _rar_block(kind: int, flags: int, content: bytes, data: bytes = b"") -> bytes:
-    """A block of RAR 5 (rarlab.com/technote.htm): checksum, size, kind, flags, content."""
-    size = _rar_number(len(data)) if data else b""
-    head = _rar_number(kind) + _rar_number(flags | (2 if data else 0)) + size + content
-    head = _rar_number(len(head)) + head
-    return struct.pack("<I", zlib.crc32(head)) + head + data
-
-
-def rar(files: Files) -> bytes:
-    """RAR 5 with its files stored as they are, which is the only method that is described."""
-    parts = [b"Rar!\x1a\x07\x01\x00", _rar_block(1, 0, _rar_number(0))]
-    for name, content in files.items():
-        encoded = name.encode()
-        about = (
-            _rar_number(4)  # a checksum follows
-            + _rar_number(len(content))
-            + _rar_number(0o100644)
-            + struct.pack("<I", zlib.crc32(content))
-            + _rar_number(0)  # stored
-            + _rar_number(1)  # made on Unix
-            + _rar_number(len(encoded))
-            + encoded
-        )
-        parts.append(_rar_block(2, 0, about, content))
-    parts.append(_rar_block(5, 0, _rar_number(0)))
-    return b"".join(parts)
-
-
-ARCHIVES: dict[str, Callable[[Files], bytes]] = {
-    "zip": lambda files: _zip(dict(files)),
-    "tar": lambda files: _archive(files, "ustar"),
-    "tgz": lambda files: _archive(files, "ustar", "gzip"),
-    "gz": lambda files: _compress(files, "gzip"),
-    "bz2": lambda files: _compress(files, "bzip2"),
-    "xz": lambda files: _compress(files, "xz"),
-    "zst": lambda files: _compress(files, "zstd"),
-    "tar.xz": lambda files: _archive(files, "ustar", "xz"),
-    "7z": lambda files: _archive(files, "7zip"),
-    "rar": rar,
-}
-"""By suffix. A compressor holds one file; of several it gets a tar."""

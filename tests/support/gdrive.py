@@ -27,6 +27,8 @@ from synctables.errors import RunError
 from synctables.settings import Settings
 from tests.support.clouds import CloudAuthority, MemoryTokens, Where, live_credentials
 
+BODY = b"name,lat,lon\n" + b"Jena,50.9,11.6\n" * 80_000
+
 
 class DriveFiles(Protocol):
     """What a test does to files as their owner; see `Store`."""
@@ -116,13 +118,17 @@ def gdrive_double(cloud_authority: CloudAuthority) -> Iterator[GoogleDriveDouble
 
 
 @pytest.fixture
+def gdrive_settings(gdrive_double: GoogleDriveDouble, cloud_authority: CloudAuthority) -> Settings:
+    return double_settings(gdrive_double, cloud_authority)
+
+
+@pytest.fixture
 def gdrive(
-    gdrive_double: GoogleDriveDouble, cloud_authority: CloudAuthority, tmp_path: Path
+    gdrive_double: GoogleDriveDouble, gdrive_settings: Settings, tmp_path: Path
 ) -> ConnectedDrive:
     """The double's drive, connected."""
-    settings = double_settings(gdrive_double, cloud_authority)
     tokens = MemoryTokens(granted(gdrive_double))
-    return ConnectedDrive(gdrive_double.store, settings, tokens, tmp_path)
+    return ConnectedDrive(gdrive_double.store, gdrive_settings, tokens, tmp_path)
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from synctables.errors import FileTooBigError, MalformedSpreadsheetError, RunError
-from tests.support.format_files import XLSB_ERROR, ods_file, xlsb_file
 from tests.support.reading import read_bytes, read_sample, rows_of
+from tests.support.spreadsheet_files import XLSB_ERROR, ods_file, xlsb_file
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -22,7 +22,7 @@ from synctables.errors import (
     RunError,
 )
 from synctables.importer.model import Limits
-from tests.support.format_files import ARCHIVES
+from tests.support.archive_files import ARCHIVES
 from tests.support.reading import LIMITS, unpack_bytes
 
 if TYPE_CHECKING:

@@ -114,7 +114,7 @@ WORKING = {
         "WITH made AS (SELECT 1) SELECT DISTINCT what FROM alice.notes ORDER BY 1",
         None,
     ),
-    "a policy that hides every row from its owner too": (
+    "a policy for everybody but its owner": (
         (
             "CREATE POLICY none ON alice.cities FOR SELECT USING (size > 300000)",
             "ALTER TABLE alice.cities ENABLE ROW LEVEL SECURITY",

@@ -63,7 +63,7 @@ async def look_ahead(applying: Applying, layer: TypedLayer, before: Applied) -> 
         live=live,
         contract=before.columns,
     )
-    with coded_table_errors():
+    async with coded_table_errors(applying.pool, live):
         return await foresee(
             applying.pool, layer, target, scratch=applying.scratch, on_rows=lambda _: None
         )

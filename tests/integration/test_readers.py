@@ -27,6 +27,7 @@ from tests.support.forcing import prefer_rewrite, rewrite_preferred
 from tests.support.layers import MakeLayer
 
 ROWS = 2_000
+FEWEST_VERSIONS, MOST_VERSIONS = 6, 24
 TYPES = {"number": ColumnType.BIGINT, "version": ColumnType.BIGINT}
 StillLives = Callable[[], Awaitable[None]]
 LOOK = "SELECT count(*), min(version), max(version) FROM {}"
@@ -98,9 +99,11 @@ async def test_readers_see_whole_versions_through_every_kind_of_refresh(
 ) -> None:
     applied = await applying.create(a_version(make_layer, 1))
     await applying.execute("CREATE VIEW alice.overview AS SELECT version FROM alice.cities")
-    ways = []
+    ways, version = [], 1
     async with readers(database_url) as kinds:
-        for version in range(2, 7):
+        # Readers may keep the lock from a rewrite: then there are more versions.
+        while version < FEWEST_VERSIONS or (Way.REWRITE not in ways and version < MOST_VERSIONS):
+            version += 1
             more = {"mayor": ColumnType.TEXT} if version >= 4 else {}
             layer = a_version(make_layer, version, **more)
             if version % 2:
@@ -108,12 +111,12 @@ async def test_readers_see_whole_versions_through_every_kind_of_refresh(
                     applied = await applying.refresh(layer, applied)
             else:
                 applied = await applying.refresh(layer, applied)
+                assert applied.way is Way.DELTA
             ways.append(applied.way)
-    assert ways[::2] == [Way.DELTA] * 3
-    assert set(ways[1::2]) <= {Way.DELTA, Way.REWRITE}  # readers may keep the lock from it
+    assert Way.REWRITE in ways
     for name, reader in kinds.items():
         assert reader.seen == sorted(reader.seen)
-        assert reader.seen[-1] == 6
+        assert reader.seen[-1] == version
         record_property(f"longest_stall_seconds_{name}", round(reader.longest_seconds, 3))
 
 

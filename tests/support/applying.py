@@ -51,7 +51,11 @@ class Applying:
         """The table of ``before``, made equal to the layer. ``live``: as a run knew it."""
         live = live or await self.find(before)
         assert live is not None
-        target = Target(
+        return await self._apply(layer, self.target_of(before, live, key=key), record)
+
+    def target_of(self, before: Applied, live: Table, *, key: Sequence[str] = ()) -> Target:
+        """The live table, to be refreshed."""
+        return Target(
             account_id=self.account.id,
             schema_name=self.account.schema_name,
             table_name=live.name,
@@ -59,7 +63,6 @@ class Applying:
             contract=before.columns,
             key_columns=tuple(key),
         )
-        return await self._apply(layer, target, record)
 
     async def find(self, applied: Applied) -> Table | None:
         """The table under its present name."""

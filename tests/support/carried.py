@@ -115,11 +115,21 @@ CARRIED = {
         "ALTER TABLE alice.cities ENABLE ROW LEVEL SECURITY",
         "COMMENT ON POLICY small ON alice.cities IS 'small ones'",
     ),
-    "publications": (
+    "a publication": (
+        "CREATE PUBLICATION plain FOR TABLE alice.cities",
+        "CREATE PUBLICATION keyed FOR TABLE alice.cities (cartodb_id, name)"
+        " WHERE (cartodb_id > 5) WITH (publish = 'insert, delete')",
+        "COMMENT ON PUBLICATION keyed IS 'ids and names'",
+    ),
+    "publications that cannot follow changed rows": (
         "CREATE PUBLICATION plain FOR TABLE alice.cities",
         "CREATE PUBLICATION narrow FOR TABLE alice.cities (cartodb_id, name)"
         " WHERE (cartodb_id > 5)",
         "ALTER TABLE alice.cities REPLICA IDENTITY FULL",
+    ),
+    "a publication without a replica identity": (
+        "CREATE PUBLICATION plain FOR TABLE alice.cities",
+        "ALTER TABLE alice.cities REPLICA IDENTITY NOTHING",
     ),
     "replica identity by an index": (
         "ALTER TABLE alice.cities ALTER code SET NOT NULL",

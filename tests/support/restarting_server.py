@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 
 from synctables.db.migrate import migrate
 from synctables.localpg import LocalCluster
@@ -21,11 +22,13 @@ _SETTINGS = {"fsync": "off", "autovacuum": "off", "shared_buffers": "64MB"}
 
 
 class RestartingServer:
-    """``database_url`` is the owner's; it stays the same over restarts."""
+    """``superuser_url`` leads to the owner's database, as an administrator; restarts keep it."""
 
-    def __init__(self, data_dir: Path) -> None:
+    def __init__(self, data_dir: Path, *, superuser_url: str) -> None:
+        self.superuser_url = superuser_url
         self._directory = DataDirectory.at(data_dir)
         self._user = DatabaseUser.for_cluster(self._directory)
+        self._log = self._directory.postgres / "pg_ctl.log"
         self._binaries = find_binaries(major=self._directory.cluster_major())
 
     def crash(self) -> None:
@@ -37,8 +40,11 @@ class RestartingServer:
         places = {"unix_socket_directories": f'"{self._directory.run}"', "port": str(SOCKET_PORT)}
         given = {**_SETTINGS, "listen_addresses": "", **places, **settings}
         options = " ".join(f"-c '{name}={value}'" for name, value in given.items())
-        log = self._directory.postgres / "pg_ctl.log"
-        self._pg_ctl("start", "-w", "-l", str(log), "-o", options)
+        self._pg_ctl("start", "-w", "-l", str(self._log), "-o", options)
+
+    def read_log(self) -> str:
+        """What the server wrote since it was first started."""
+        return self._log.read_text()
 
     def restart_after_crash(self) -> None:
         self.crash()
@@ -69,7 +75,9 @@ def own_server(short_dir: Path) -> Iterator[tuple[RestartingServer, str]]:
     place = short_dir / "server"
     with LocalCluster(place) as cluster:
         migrate(cluster.database_url)
-        server = RestartingServer(place)
+        database = conninfo_to_dict(cluster.database_url)["dbname"]
+        superuser_url = cluster.superuser_url(database=str(database))
+        server = RestartingServer(place, superuser_url=superuser_url)
         server.restart_after_crash()
         try:
             yield server, cluster.database_url

@@ -110,14 +110,15 @@ async def _look_ahead(
     order: Order, source: Source, workspace: Path, parts: Parts, during: Clock
 ) -> Foreseen:
     async with during(Stage.APPLY):
-        with scratch_beside(workspace) as scratch, coded_table_errors():
-            return await foresee(
-                parts.pool,
-                source.typed.layers[0],
-                targets(order, source.layers)[0],
-                scratch=scratch,
-                on_rows=count_rows(during.recorder),
-            )
+        with scratch_beside(workspace) as scratch:
+            async with coded_table_errors(parts.pool, order.live):
+                return await foresee(
+                    parts.pool,
+                    source.typed.layers[0],
+                    targets(order, source.layers)[0],
+                    scratch=scratch,
+                    on_rows=count_rows(during.recorder),
+                )
 
 
 def _is_modified(known: SourceVersion, now: SourceVersion) -> bool:

@@ -35,7 +35,7 @@ from synctables.errors import (
     SyncsNotInPlanError,
     UnknownError,
 )
-from synctables.importer.apply import coded_database_errors
+from synctables.importer.apply import coded_database_errors, coded_table_errors
 from synctables.importer.apply.hand_edits import is_edited
 from synctables.importer.fetch import fetch, receive_upload
 from synctables.importer.pipeline import Fetch, Order, Parts, run_pipeline
@@ -282,7 +282,10 @@ async def _known_version(begun: Begun, order: Order, workshop: Workshop) -> Sour
     if sync is None or order.live is None or sync.reads_anew or run.accept:
         return None
     if run.is_forced:
-        async with workshop.pool.connection() as connection:
+        async with (
+            coded_table_errors(workshop.pool, order.live),
+            workshop.pool.connection() as connection,
+        ):
             if await is_edited(connection, order.live):
                 line = "The table is not as the last run left it: the source is read in any case."
                 await logs.append_log(connection, run.log_id, line, run_id=run.id)

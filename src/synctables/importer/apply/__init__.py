@@ -6,8 +6,8 @@ Whichever way, what readers see changes in one transaction, with the record of t
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import psycopg
@@ -15,6 +15,7 @@ import structlog
 from psycopg import errors as pg
 from psycopg_pool import AsyncConnectionPool
 
+from synctables.catalog.tables import Table
 from synctables.errors import (
     CannotChangeTableError,
     DatabaseUnavailableError,
@@ -29,6 +30,7 @@ from synctables.importer.apply.copying import OnRows
 from synctables.importer.apply.first_import import first_import
 from synctables.importer.apply.hindered import SERVER_TROUBLE, in_words
 from synctables.importer.apply.model import Applied, Connection, Target
+from synctables.importer.apply.obstacles import named_obstacles
 from synctables.importer.apply.refresh import refresh
 from synctables.importer.apply.work import Record, Work
 from synctables.importer.model import TypedLayer
@@ -92,12 +94,14 @@ async def apply(
         on_rows=on_rows,
         record=record,
     )
-    with coded_table_errors():
+    async with coded_table_errors(pool, target.live):
         return (await refresh(work),)
 
 
-@contextmanager
-def coded_table_errors() -> Iterator[None]:
+@asynccontextmanager
+async def coded_table_errors(
+    pool: AsyncConnectionPool[Connection], live: Table | None
+) -> AsyncIterator[None]:
     """`coded_database_errors` for work on a table that is there.
 
     It is the user's too: what has no code is what they did to it, above all their triggers, which
@@ -105,7 +109,8 @@ def coded_table_errors() -> Iterator[None]:
     """
     with coded_database_errors(), _otherwise(CannotChangeTableError, (psycopg.Error,)):
         try:
-            yield
+            async with named_obstacles(pool, live):
+                yield
         except (pg.DataError, pg.ProgramLimitExceeded) as error:
             if _is_of_rows(error):
                 raise

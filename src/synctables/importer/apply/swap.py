@@ -161,7 +161,7 @@ async def _move(connection: Connection, plan: RewritePlan, work: WorkName) -> in
     return await oid_of(connection, new)
 
 
-async def _take_place(connection: Connection, statements: sql.Composable) -> None:
+async def _take_place(connection: Connection, statements: sql.Composed) -> None:
     """All that happens while nobody can read; what is left then is COMMIT."""
     await connection.execute(statements)
 

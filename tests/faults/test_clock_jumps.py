@@ -42,9 +42,9 @@ async def test_the_clock_jumps(
         await assert_recovers(desk, sync_id, new=NEW, data_dirs=[short_dir])
 
         await assert_found_when_due(desk, file_server, sync_id)
-        await assert_recovers(desk, sync_id, new=OLD, data_dirs=[short_dir])
+        await assert_recovers(desk, sync_id, new=OLD, vanished=["mayor"], data_dirs=[short_dir])
         await assert_retried(desk, sync_id)
-        await assert_recovers(desk, sync_id, new=OLD, data_dirs=[short_dir])
+        await assert_recovers(desk, sync_id, new=OLD, vanished=["mayor"], data_dirs=[short_dir])
 
 
 async def assert_found_when_due(desk: Desk, file_server: FileServer, sync_id: UUID) -> None:

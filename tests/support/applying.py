@@ -108,6 +108,7 @@ class Applying:
             scratch=self.scratch,
             on_rows=lambda _: None,
             record=record or record_nothing,
+            hold_fence=hold_nothing,
         )
         return applied
 
@@ -116,6 +117,10 @@ async def record_nothing(
     connection: AsyncConnection[DictRow], applied: tuple[Applied, ...]
 ) -> None:
     """A record of a run that nobody keeps."""
+
+
+async def hold_nothing(connection: AsyncConnection[DictRow]) -> None:
+    """The fence of a run that nobody else could own."""
 
 
 @pytest.fixture

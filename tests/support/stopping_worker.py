@@ -9,8 +9,8 @@ method by ``module:Class.method``, and where only one call counts an argument th
     after delta.write_delta
     after synctables.syncs.recorder:RunRecorder.stage unpack
 
-The way is how apply changes the table: ``create`` has the accident in the first run that comes by,
-every other one in the second.
+The way is how apply changes the table: ``create``, and ``create aside`` as for a big table, have
+the accident in the first run that comes by, every other way in the second.
 """
 
 from __future__ import annotations
@@ -53,6 +53,9 @@ class Accident(StrEnum):
     """Of the clock of its machine, from then on."""
 
 
+FIRST_IMPORTS = ("create", "create aside")
+"""The ways in which there is no table before."""
+
 _DAY_SECONDS = 86_400.0
 
 
@@ -87,7 +90,7 @@ def wait_for_accident(process: subprocess.Popen[bytes], accident: Accident) -> N
 
 def main(database_url: str, data_dir: str, point: str, accident: str, way: str) -> None:
     _force(way)
-    chance = _Chance(runs_before=0 if way == "create" else 1)
+    chance = _Chance(runs_before=0 if way in FIRST_IMPORTS else 1)
     runs = importlib.import_module("synctables.syncs.runs")
     vars(runs)["begin"] = _wrapped(vars(runs)["begin"], "before", chance.count_run)
     meet = functools.partial(_meet, Accident(accident), database_url)
@@ -97,6 +100,9 @@ def main(database_url: str, data_dir: str, point: str, accident: str, way: str) 
 
 
 def _force(way: str) -> None:
+    if way == "create aside":
+        create = importlib.import_module(f"{APPLY}.create")
+        vars(create).update(BIG_TABLE_ROWS=0)
     if way == "rewrite":
         refresh = importlib.import_module(f"{APPLY}.refresh")
         vars(refresh).update(FEWEST_ROWS_TO_REWRITE=0, LARGE_SHARE=0.0)

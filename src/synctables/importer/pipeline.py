@@ -94,6 +94,11 @@ class Recorder(StageRecorder, Protocol):
         """Record success inside the transaction that applies it, the fence last."""
         ...
 
+    async def hold_fence(self, connection: Connection) -> None:
+        """Raise `FencedError` where the run belongs to another worker by now; else it stays ours
+        until the transaction ends."""
+        ...
+
     async def not_modified(self, outcome: NotModified) -> None:
         """Record that the table still equals the source."""
         ...
@@ -182,6 +187,7 @@ async def run_pipeline(
                 scratch=scratch,
                 on_rows=count_rows(recorder),
                 record=record,
+                hold_fence=recorder.hold_fence,
             )
 
     async with during(Stage.PUBLISH), parts.pool.connection() as connection:

@@ -119,7 +119,7 @@ async def record_outcome(
         {"event": "run_ended", "run_id": run.id, "sync_id": run.sync_id, "outcome": outcome.kind},
     )
     await totals.add(connection, count_run(run, outcome), by=run.id)
-    await _hold_fence(connection, run.id, token)
+    await hold_fence(connection, run.id, token=token)
 
 
 async def abandon_runs(connection: Connection, sync: Sync, *, now: datetime) -> None:
@@ -257,7 +257,11 @@ async def _finish_run(connection: Connection, run: Run, outcome: Outcome, now: d
     )
 
 
-async def _hold_fence(connection: Connection, run_id: UUID, token: UUID) -> None:
+async def hold_fence(connection: Connection, run_id: UUID, *, token: UUID) -> None:
+    """Keep the run until the transaction ends, or raise `FencedError` where it is another's.
+
+    Last in the transaction: whoever begins a run locks its sync and its row before the fence.
+    """
     cursor = await connection.execute(
         "SELECT 1 FROM fences WHERE run_id = %s AND token = %s FOR UPDATE", [run_id, token]
     )

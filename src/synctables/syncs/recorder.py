@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, replace
 from typing import Any
 from uuid import UUID
@@ -15,13 +16,14 @@ from psycopg_pool import AsyncConnectionPool
 
 from synctables.accounts.model import Account
 from synctables.datasources.base import NotModified
+from synctables.errors import FencedError
 from synctables.importer.apply import Applied
 from synctables.importer.model import Misfit, Stage, TypedLayer
 from synctables.importer.pipeline import Imported
 from synctables.importer.publish import notify
 from synctables.syncs import logs, repository
 from synctables.syncs.model import Run, RunState
-from synctables.syncs.outcomes import Outcome, OutcomeKind, record_outcome
+from synctables.syncs.outcomes import Outcome, OutcomeKind, hold_fence, record_outcome
 from synctables.syncs.quotas import check_tables
 from synctables.syncs.repository import Connection
 from synctables.syncs.run_story import RunStory
@@ -60,7 +62,10 @@ class RunRecorder:
         self._writing: asyncio.Task[None] | None = None
 
     async def stage(self, stage: Stage) -> None:
-        """A stage begins: say so in the run's record, its log, and to whoever listens."""
+        """A stage begins: say so in the run's record, its log, and to whoever listens.
+
+        Raises `FencedError` where the run belongs to another worker by now; nothing is said then.
+        """
         self._stage = stage
         self._figures = {}
         self._story.began(stage)
@@ -89,6 +94,7 @@ class RunRecorder:
                     "stage": stage.value,
                 },
             )
+            await self.hold_fence(connection)
 
     def progress(self, figures: Mapping[str, object]) -> None:
         """Figures of the running stage; written in the background, the latest only."""
@@ -134,6 +140,10 @@ class RunRecorder:
             ),
         )
 
+    async def hold_fence(self, connection: Connection) -> None:
+        """Keep the run until the transaction ends; raises `FencedError` where it is another's."""
+        await hold_fence(connection, self._run.id, token=self._token)
+
     async def not_modified(self, outcome: NotModified) -> None:
         """Record that the table still equals the source."""
         async with self._pool.connection() as connection:
@@ -160,11 +170,13 @@ class RunRecorder:
 
     async def _write_progress(self) -> None:
         progress: dict[str, Any] = {"stage": self._stage, **self._figures}
-        async with self._pool.connection() as connection:
-            await connection.execute(
-                "UPDATE runs SET progress = %s WHERE id = %s AND finished_at IS NULL",
-                [Jsonb(progress), self._run.id],
-            )
+        with suppress(FencedError):  # the next stage, or the outcome, raises it where it counts
+            async with self._pool.connection() as connection:
+                await connection.execute(
+                    "UPDATE runs SET progress = %s WHERE id = %s AND finished_at IS NULL",
+                    [Jsonb(progress), self._run.id],
+                )
+                await self.hold_fence(connection)
 
 
 def _layer_to_remember(layer: TypedLayer) -> str | None:

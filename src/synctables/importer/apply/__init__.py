@@ -32,10 +32,18 @@ from synctables.importer.apply.hindered import SERVER_TROUBLE, in_words
 from synctables.importer.apply.model import Applied, Connection, Target
 from synctables.importer.apply.obstacles import named_obstacles
 from synctables.importer.apply.refresh import refresh
-from synctables.importer.apply.work import Record, Work
+from synctables.importer.apply.work import HoldFence, Record, Work
 from synctables.importer.model import TypedLayer
 
-__all__ = ["Applied", "Record", "Target", "apply", "coded_database_errors", "coded_table_errors"]
+__all__ = [
+    "Applied",
+    "HoldFence",
+    "Record",
+    "Target",
+    "apply",
+    "coded_database_errors",
+    "coded_table_errors",
+]
 
 _CLASSES: tuple[tuple[tuple[type[psycopg.Error], ...], type[RunError]], ...] = (
     ((pg.TooManyColumns,), TooManyColumnsError),
@@ -72,8 +80,12 @@ async def apply(
     scratch: Path,
     on_rows: OnRows,
     record: Record,
+    hold_fence: HoldFence,
 ) -> tuple[Applied, ...]:
     """Bring each layer into its table; all becomes visible with what ``record`` writes, or nothing.
+
+    Only new columns of a table that is there come before, empty, in a transaction that
+    ``hold_fence`` lets pass.
 
     Several layers make several new tables; a table that is there is refreshed from one layer.
     ``scratch`` is a folder that only this process can write to. Raises a `RunError` where the
@@ -93,6 +105,7 @@ async def apply(
         scratch=scratch,
         on_rows=on_rows,
         record=record,
+        hold_fence=hold_fence,
     )
     async with coded_table_errors(pool, target.live):
         return (await refresh(work),)

@@ -37,7 +37,7 @@ from synctables.importer.apply.examples import (
     rows_of_file,
 )
 from synctables.importer.apply.find import Seen, look
-from synctables.importer.apply.model import Applied, Connection, Pairing, Target, Way
+from synctables.importer.apply.model import Connection, Pairing, Target, Way
 from synctables.importer.apply.new_table import count_rows
 from synctables.importer.apply.refresh import InFullError, compare, is_to_rewrite
 from synctables.importer.apply.statements import DeltaPlan
@@ -80,7 +80,7 @@ async def foresee(
         return await _foresee_create(pool, layer)
     work = Work(
         pool=pool, layer=layer, target=target, live=target.live, scratch=scratch, on_rows=on_rows,
-        record=_never,
+        record=_never, hold_fence=_never,
     )  # fmt: skip
     for _ in range(_MOST_ATTEMPTS):
         live = await _find(pool, target.live)
@@ -93,7 +93,7 @@ async def foresee(
     raise LockedTableError(f'The table "{target.live.name}" changes its name all the time.')
 
 
-async def _never(connection: Connection, applied: tuple[Applied, ...]) -> None:
+async def _never(*_: object) -> None:
     raise AssertionError("nothing is applied, so nothing is recorded")
 
 

@@ -199,7 +199,9 @@ async def _add_columns(work: Work) -> tuple[str, ...]:
     """Give the table the columns that are new, in a short transaction of its own.
 
     An added column is NULL everywhere, which changes no hash; readers must not wait for the rows
-    that follow (refresh.md, "Choosing the way"). Returns in words what the run changes in columns.
+    that follow (docs/decisions/0021). Raises `FencedError` instead where the run belongs to another
+    worker by now, who may know a newer version of the file. Returns in words what the run changes
+    in columns.
     """
     async with work.pool.connection() as connection, connection.transaction():
         await be_patient(connection)
@@ -211,6 +213,7 @@ async def _add_columns(work: Work) -> tuple[str, ...]:
         if new:
             await add_columns(connection, live, new)
             await remember_columns(connection, live, [column.name for column in new])
+            await work.hold_fence(connection)
         return describe_changes(work.columns, types)
 
 

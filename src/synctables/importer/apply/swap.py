@@ -90,7 +90,7 @@ async def swap(
             await keep_readers_out(connection, plan)
             if await _marks(connection, live, plan) != marks:
                 raise HinderedError([_ALTERED], is_passing=True)
-            await connection.execute(statements)
+            await _take_place(connection, statements)
     await _validate(connection, plan)
     return new
 
@@ -159,6 +159,11 @@ async def _move(connection: Connection, plan: RewritePlan, work: WorkName) -> in
             sql.SQL("ALTER TABLE {} OWNER TO {}").format(new, sql.SQL(relation.owner))
         )
     return await oid_of(connection, new)
+
+
+async def _take_place(connection: Connection, statements: sql.Composed) -> None:
+    """All that happens while nobody can read; what is left then is COMMIT."""
+    await connection.execute(statements)
 
 
 async def _validate(connection: Connection, plan: RewritePlan) -> None:

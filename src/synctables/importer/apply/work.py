@@ -20,6 +20,12 @@ from synctables.importer.model import Column, TypedLayer
 
 Record = Callable[[Connection, tuple[Applied, ...]], Awaitable[None]]
 """Records the run's outcome in the transaction that makes it true; the fence comes last."""
+HoldFence = Callable[[Connection], Awaitable[None]]
+"""Called last in a transaction that commits before the run's outcome does.
+
+Raises `FencedError` where the run belongs to another worker by now; until the transaction ends no
+other takes it over.
+"""
 
 _MOST_REWRITES = 3
 """So often a new table is made for a new type, where others spoil it each time."""
@@ -37,6 +43,7 @@ class Work:
     """A folder that only this process can write to."""
     on_rows: OnRows
     record: Record
+    hold_fence: HoldFence
     schema_changes: tuple[str, ...] = ()
     """In words, what the run changes in the table's columns."""
 

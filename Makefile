@@ -47,7 +47,7 @@ fuzz: dev  ## mutated files through the sandbox: SEED=1 COUNT=10000 LANES=2; CAS
 	@nice $(BIN)/python -m tests.fuzz $(if $(SEED),--seed $(SEED)) $(if $(COUNT),--count $(COUNT)) \
 		$(if $(LANES),--lanes $(LANES)) $(if $(CASE),--case $(CASE))
 
-soak: dev  ## hundreds of syncs, changing files, random faults, two workers: MINUTES=15 SYNCS=300 SEED=…
+soak: dev  ## hundreds of syncs, changing files, random faults, three workers: MINUTES=15 SYNCS=300 SEED=…
 	@$(BIN)/python scripts/soak.py $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SYNCS),--syncs $(SYNCS)) \
 		$(if $(SEED),--seed $(SEED))
 

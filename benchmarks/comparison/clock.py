@@ -7,8 +7,9 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -62,6 +63,26 @@ SELECT EXISTS (SELECT FROM synctables.syncs WHERE state IN ('created', 'queued',
 _RUNS = "SELECT count(*) FROM synctables.runs"
 
 
+@dataclass(frozen=True, kw_only=True)
+class Spent:
+    """Processor seconds by kind of process, bytes of WAL, and seconds by the clock."""
+
+    worker: float
+    api: float
+    database: float
+    wal_bytes: int
+    seconds: float
+
+    def __sub__(self, other: Spent) -> Spent:
+        return Spent(
+            worker=self.worker - other.worker,
+            api=self.api - other.api,
+            database=self.database - other.database,
+            wal_bytes=self.wal_bytes - other.wal_bytes,
+            seconds=self.seconds - other.seconds,
+        )
+
+
 def check_unchanged(plan: Plan) -> None:
     """All of them become due in one moment; it ends when the last one's outcome is written."""
     bench = plan.bench
@@ -81,16 +102,14 @@ def check_unchanged(plan: Plan) -> None:
     bench.owner.execute("DELETE FROM synctables.syncs WHERE url LIKE 'http://127.0.1.%'")
     bench.owner.execute("VACUUM ANALYZE synctables.syncs")  # or the next case pays for it
     ours.drop()
-    seconds = statistics.median(turn for turn, _ in turns)
-    used = statistics.median(used for _, used in turns)
+    seconds = statistics.median(turn.seconds for turn in turns)
     rate = CHECKED_SYNCS / seconds
     plan.findings.figures.append(
         Verdict(
             what=f"checks of unchanged sources, {CHECKED_SYNCS:,} syncs on {HOSTS} hosts,"
             f" all due at once, {request_count / len(turns):,.0f} requests",
             wanted=f"≥ {FEWEST_CHECKS_A_SECOND:,} a second",
-            measured=f"{rate:,.0f} a second ({seconds:.1f} s; {used:.1f} s of processor time of"
-            " worker, API and database)",
+            measured=f"{rate:,.0f} a second ({seconds:.1f} s; a check: {_tell_cost(turns)})",
             is_reached=rate >= FEWEST_CHECKS_A_SECOND,
         )
     )
@@ -164,42 +183,67 @@ def _without_worker(bench: Bench) -> Iterator[None]:
             worker.resume()
 
 
-def _check_all(bench: Bench) -> tuple[float, float]:
-    """Seconds until all were checked, and of the processors for it."""
+def _check_all(bench: Bench) -> Spent:
+    """What it took until all were checked."""
     bench.settle()
     runs_before = bench.owner.execute(_RUNS).fetchone()
-    used_before = _used_seconds(bench)
+    before = _read_spent(bench)
     bench.owner.execute(_MAKE_DUE)
-    began_at = time.perf_counter()
     while bench.owner.execute(_IS_OPEN).fetchone() == (True,):
-        if time.perf_counter() - began_at > CHECK_SECONDS:
+        if time.perf_counter() - before.seconds > CHECK_SECONDS:
             raise RuntimeError(f"not all were checked within {CHECK_SECONDS:.0f} s")
         bench.service.ensure_running()
         time.sleep(LOOK_SECONDS)
-    seconds = time.perf_counter() - began_at
-    used_seconds = _used_seconds(bench) - used_before
+    spent = _read_spent(bench) - before
     if bench.owner.execute(_COUNT_CHECKED).fetchone() != (CHECKED_SYNCS,):
         raise RuntimeError("not every check succeeded")
     if bench.owner.execute(_RUNS).fetchone() != runs_before:
         raise RuntimeError("an unchanged source got a run")
-    return seconds, used_seconds
+    return spent
 
 
-def _used_seconds(bench: Bench) -> float:
-    """Processor time so far of the service and of the database's processes."""
+def _read_spent(bench: Bench) -> Spent:
+    """Until now, since the processes began."""
+    serve = psutil.Process(bench.service.process.pid)
     postmaster = psutil.Process(bench.postmaster_pid)
+    database = {postmaster, *postmaster.children(recursive=True)}
+    row = bench.owner.execute("SELECT pg_current_wal_lsn() - '0/0'::pg_lsn").fetchone() or (0,)
+    return Spent(
+        worker=_sum_seconds(set(serve.children(recursive=True)) - database),
+        api=_own_seconds(serve),
+        database=_sum_seconds(database),
+        wal_bytes=int(row[0]),
+        seconds=time.perf_counter(),
+    )
+
+
+def _sum_seconds(processes: Iterable[psutil.Process]) -> float:
+    """Of these, and of children of theirs that have ended."""
     total = 0.0
-    for process in [
-        *psutil.Process(bench.service.process.pid).children(recursive=True),
-        *postmaster.children(recursive=True),
-        postmaster,
-    ]:
-        try:
+    for process in processes:
+        with suppress(psutil.Error):
             times = process.cpu_times()
-        except psutil.Error:
-            continue
-        total += times.user + times.system
+            total += times.user + times.system + times.children_user + times.children_system
     return total
+
+
+def _own_seconds(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return float(times.user + times.system)
+
+
+def _tell_cost(turns: Sequence[Spent]) -> str:
+    """Of one check, by kind of process: medians of the turns."""
+
+    def of_one(take: Callable[[Spent], float]) -> float:
+        return statistics.median(map(take, turns)) / CHECKED_SYNCS
+
+    worker, api = of_one(lambda spent: spent.worker), of_one(lambda spent: spent.api)
+    database, wal = of_one(lambda spent: spent.database), of_one(lambda spent: spent.wal_bytes)
+    return (
+        f"{1000 * worker:.2f} ms of processor time of the worker, {1000 * database:.2f} ms of"
+        f" PostgreSQL, {1000 * api:.2f} ms of the API; {wal:,.0f} bytes of WAL"
+    )
 
 
 def _make_one(plan: Plan) -> Ours:

@@ -6,20 +6,27 @@ import csv
 import io
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 
 import xlsxwriter
 
 NAMES = ("Oslo", "Bergen", "Voss", "Ålesund", "Tromsø", "Røros", "Narvik", "Bodø", "", "O'Hara")
 MOST_CHANGES = 5
+EVERY_ROW_SHARE = 0.3
+OTHER_TYPE_SHARE = 0.2
+"""Of the changes of a restless file: another value in every row, and one that is no number any
+more. This happens once a file, since a column of text stays one."""
+
+
+Value = float | str
 
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
     id: int
     name: str
-    value: float
+    value: Value
     lat: float
     lon: float
 
@@ -29,7 +36,7 @@ class Row:
 
 
 Rows = Sequence[Row]
-Key = tuple[int, str, float]
+Key = tuple[int, str, Value]
 """Enough of a row to know it again in a table: id, name and value."""
 
 
@@ -80,12 +87,21 @@ WRITERS: Mapping[str, tuple[str, Callable[[Rows], bytes]]] = {
 
 
 class SoakFile:
-    """One file, version after version; the same ones for the same seed."""
+    """One file, version after version; the same ones for the same seed.
 
-    def __init__(self, number: int, *, row_count: int, seed: int) -> None:
+    A restless one has versions that change every row, and one that changes a column's type.
+    """
+
+    def __init__(
+        self, number: int, *, row_count: int, seed: int, is_restless: bool = False
+    ) -> None:
         self.number = number
         self._random = Random(f"{seed} {number}")  # noqa: S311  # repeatable, not secret
         self._next_id = 0
+        self._is_restless = is_restless
+        self._has_units = False
+        self.full_change_count = 0
+        self.type_change_count = 0
         kinds = list(WRITERS)
         self.kind = "csv" if row_count > 1_000 else kinds[number % len(kinds)]
         self.name = f"stations_{number}.{self.kind}"
@@ -106,21 +122,42 @@ class SoakFile:
         return sorted((row.id, row.name, row.value) for row in self._rows)
 
     def change(self) -> None:
-        """A few rows changed, removed and added; never none at all."""
+        """A few rows changed, removed and added; never none at all. More in a restless file."""
         self.version += 1
+        if self._is_restless:
+            self._change_much()
         for _ in range(self._random.randint(1, MOST_CHANGES)):
             place = self._random.randrange(len(self._rows))
             old = self._rows[place]
-            self._rows[place] = Row(
-                id=old.id,
-                name=self._random.choice(NAMES),
-                value=round(self._random.uniform(-1e3, 1e3), 3),
-                lat=old.lat,
-                lon=old.lon,
-            )
+            name = self._random.choice(NAMES)
+            self._rows[place] = replace(old, name=name, value=self._new_value())
         if len(self._rows) > MOST_CHANGES:
             del self._rows[self._random.randrange(len(self._rows))]
         self._rows.append(self._new_row())
+
+    def change_every_row(self) -> None:
+        """Another value in each row, of the same type."""
+        self.version += 1
+        self.full_change_count += 1
+        self._rewrite()
+
+    def _change_much(self) -> None:
+        dice = self._random.random()
+        if dice >= EVERY_ROW_SHARE + OTHER_TYPE_SHARE:
+            return
+        if dice < OTHER_TYPE_SHARE and not self._has_units:
+            self._has_units = True
+            self.type_change_count += 1
+        else:
+            self.full_change_count += 1
+        self._rewrite()
+
+    def _rewrite(self) -> None:
+        self._rows = [replace(row, value=self._new_value()) for row in self._rows]
+
+    def _new_value(self) -> Value:
+        number = round(self._random.uniform(-1e3, 1e3), 3)
+        return f"{number} m" if self._has_units else number
 
     def _new_row(self) -> Row:
         self._next_id += 1
@@ -128,7 +165,7 @@ class SoakFile:
         return Row(
             id=self._next_id,
             name=random.choice(NAMES),
-            value=round(random.uniform(-1e3, 1e3), 3),
+            value=self._new_value(),
             lat=round(random.uniform(-80, 80), 6),
             lon=round(random.uniform(-170, 170), 6),
         )

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import statistics
 import time
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,13 +16,19 @@ from psycopg import sql
 
 from demonstration.service import ServiceError
 from soaking import left_overs
-from soaking.files import Key
+from soaking.files import Key, Value
 from soaking.town import Followed, Town
 
 SETTLE_SECONDS = 420.0
 POLL_SECONDS = 2.0
 MOST_GROWTH = 1.25
-"""Median memory of the last third against the first; what Python's allocator keeps is less."""
+"""Median memory of the last quarter against the first; what Python's allocator keeps is less."""
+WARM_UP_SHARE = 0.2
+"""Of the samples: until pools have the connections that many faults at once ask for."""
+FEWEST_SAMPLES = 8
+SERVE, WORKER, CHILDREN = "serve", "the lasting worker", "the lasting worker's children"
+JUDGED = (SERVE, WORKER)
+"""Children are not: each reads one file and ends, so their memory is that of the files."""
 
 
 def find_differences(town: Town) -> list[str]:
@@ -46,6 +55,18 @@ def settle(town: Town) -> list[str]:
     return problems
 
 
+def warm_up(town: Town) -> list[str]:
+    """Have every file read and every huge table written anew, all at once and without faults.
+
+    What workers need for the largest of their work they have then had once, so that memory which
+    grows from here on is lost. Returns what did not come to equal its file.
+    """
+    for one in town.huge:
+        one.file.change_every_row()
+        town.server.publish(one.file)
+    return settle(town)
+
+
 def _look(town: Town) -> list[str]:
     """What is not well yet; what failed is asked to run again."""
     states = _states(town)
@@ -60,43 +81,67 @@ def _look(town: Town) -> list[str]:
 def find_left_overs(town: Town) -> list[str]:
     """What dead workers must not leave behind, once everything has settled."""
     with psycopg.connect(town.service.database_url) as connection:
-        return left_overs.find_left_overs(connection, [Path(town.service.data_dir)])
+        return left_overs.find_left_overs(connection, town.data_dirs)
 
 
 @dataclass
 class Memory:
-    """Resident memory of the processes that live throughout, sampled."""
+    """Resident memory of the processes that live throughout, sampled in megabytes."""
 
     samples: dict[str, list[float]] = field(default_factory=dict)
 
     def sample(self, town: Town) -> None:
-        """Megabytes of the API process, and of each worker with its children."""
-        processes = {"serve": [psutil.Process(town.service.process.pid)]}
-        worker = town.served_worker()
-        if worker is not None:
-            processes["worker of serve"] = [worker]
-        for name, members in processes.items():
-            try:
-                size = sum(process.memory_info().rss for process in members)
-            except psutil.Error:
-                continue
-            self.samples.setdefault(name, []).append(size / 1e6)
+        """The API process without its children; a worker that nobody kills; its children."""
+        with suppress(psutil.Error):
+            self._add(SERVE, [psutil.Process(town.service.process.pid)])
+        with suppress(psutil.Error):
+            worker = psutil.Process(town.lasting_worker.process_id)
+            self._add(WORKER, [worker])
+            self._add(CHILDREN, worker.children(recursive=True))
 
-    def thirds(self) -> dict[str, tuple[float, float]]:
-        """Median megabytes of the first and the last third, by process."""
-        return {
-            name: (statistics.median(sizes[: len(sizes) // 3]),
-                   statistics.median(sizes[-(len(sizes) // 3) :]))
-            for name, sizes in self.samples.items()
-            if len(sizes) >= 6
-        }  # fmt: skip
+    def _add(self, name: str, processes: Sequence[psutil.Process]) -> None:
+        size = sum(_resident_bytes(process) for process in processes)
+        self.samples.setdefault(name, []).append(size / 1e6)
+
+    def write(self, path: Path) -> None:
+        """All of them in their order, for whoever asks why."""
+        path.write_text(json.dumps(self.samples), encoding="utf-8")
+
+    def quarters(self) -> dict[str, tuple[float, float]]:
+        """Medians of the first quarter after the warm-up and of the last one, by process."""
+        found = {}
+        for name, sizes in self.samples.items():
+            warm = sizes[int(len(sizes) * WARM_UP_SHARE) :]
+            quarter = max(len(warm) // 4, 1)
+            found[name] = (statistics.median(warm[:quarter]), statistics.median(warm[-quarter:]))
+        return found
 
     def find_growth(self) -> list[str]:
-        return [
-            f"{name} grew from {first:.0f} to {last:.0f} MB"
-            for name, (first, last) in self.thirds().items()
-            if last > first * MOST_GROWTH
+        """What grew, or was seen too seldom to tell."""
+        quarters = self.quarters()
+        seen_seldom = [
+            f"{name} was sampled {count} times only"
+            for name in JUDGED
+            if (count := len(self.samples.get(name, []))) < FEWEST_SAMPLES
         ]
+        return seen_seldom + [
+            f"{name} grew from {first:.0f} to {last:.0f} MB"
+            for name, (first, last) in quarters.items()
+            if name in JUDGED and last > first * MOST_GROWTH
+        ]
+
+
+def _resident_bytes(process: psutil.Process) -> int:
+    try:
+        return int(process.memory_info().rss)
+    except psutil.Error:  # a child that ended in the meantime
+        return 0
+
+
+def find_ended(town: Town) -> list[str]:
+    """The worker that nobody kills, where it ended nevertheless."""
+    code = town.lasting_worker.exit_code
+    return [] if code is None else [f"{WORKER} ended with {code}"]
 
 
 def _difference(connection: psycopg.Connection, one: Followed) -> str | None:
@@ -108,12 +153,17 @@ def _difference(connection: psycopg.Connection, one: Followed) -> str | None:
             rows = connection.execute(query).fetchall()
     except psycopg.errors.UndefinedTable:
         return f"{one.table} does not exist"
-    held: list[Key] = sorted((int(row[0]), row[1], float(row[2])) for row in rows)
+    held: list[Key] = sorted((int(row[0]), row[1], _plain(row[2])) for row in rows)
     if held == one.file.keys:
         return None
     missing = len(set(one.file.keys) - set(held))
     surplus = len(held) - len(one.file.keys) + missing
     return f"{one.table}: {missing} rows are missing, {surplus} are too many"
+
+
+def _plain(value: object) -> Value:
+    """As the file has it, whether the column holds numbers or text now."""
+    return value if isinstance(value, str) else float(str(value))
 
 
 def _force(town: Town, one: Followed) -> None:

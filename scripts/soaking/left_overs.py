@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-import psutil
 import psycopg
 
+from synctables.importer.orphaned_children import find_orphaned_children
 from synctables.importer.workspace_owners import WORKSPACES, find_orphaned_workspaces
 
 _LEFT_OVER = {
@@ -34,13 +34,4 @@ def find_left_overs(connection: psycopg.Connection, data_dirs: Iterable[Path]) -
     for data_dir in data_dirs:
         folders = find_orphaned_workspaces(data_dir / WORKSPACES)
         found += [f"workspace {folder.name} of a dead worker" for folder in folders]
-    return found + [f"child {process.pid} of a dead worker" for process in _orphans()]
-
-
-def _orphans() -> Iterable[psutil.Process]:
-    """Children that read files, of this program, without a worker above."""
-    for process in psutil.process_iter(["cmdline", "ppid", "status"]):
-        command = process.info["cmdline"] or []
-        is_alive = process.info["status"] != psutil.STATUS_ZOMBIE
-        if is_alive and "synctables.importer.child" in command and process.info["ppid"] == 1:
-            yield process
+    return found + [f"child {process.pid} of a dead worker" for process in find_orphaned_children()]

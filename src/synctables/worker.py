@@ -20,6 +20,7 @@ from synctables.datasources.drives.access import DriveAccess
 from synctables.db.pool import connection_options, create_pool
 from synctables.importer.apply.work_schema import sweep_work_schema
 from synctables.importer.model import Limits
+from synctables.importer.orphaned_children import end_orphaned_children
 from synctables.importer.pipeline import Parts
 from synctables.importer.sandbox import SandboxLimits, Spare
 from synctables.importer.workspace_owners import WORKSPACES, claim_workspaces
@@ -51,7 +52,10 @@ async def run_worker(
     settings: Settings, database_url: str, *, data_dir: Path, stop: asyncio.Event
 ) -> None:
     """Work until ``stop`` is set. A database that goes away is waited for."""
-    workspaces = claim_workspaces(data_dir / WORKSPACES)
+    root = (data_dir / WORKSPACES).resolve()
+    if count := await asyncio.to_thread(end_orphaned_children, root):
+        log.warning("orphaned_children_ended", count=count)
+    workspaces = claim_workspaces(root)
     try:
         while not stop.is_set():
             try:
@@ -162,7 +166,7 @@ async def _open_queue(database_url: str, settings: Settings) -> AsyncIterator[Ap
 async def _open_workshop(
     settings: Settings, database_url: str, workspaces: Path
 ) -> AsyncIterator[Workshop]:
-    spare = Spare()
+    spare = Spare(workspaces)
     pool = create_pool(
         database_url,
         min_size=1,

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from synctables.settings import load_settings
+from synctables.syncs.recovery import STALLED_AFTER_SECONDS
 from synctables.syncs.vital_signs import read_vital_signs
 from tests.support.api_server import serve_api
 from tests.support.workload import make_due
@@ -18,6 +21,8 @@ if TYPE_CHECKING:
 
     from tests.support.file_server import FileServer
     from tests.support.workers import Desk
+
+GUIDE = Path(__file__).parents[2] / "docs" / "guides" / "monitoring.md"
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
@@ -30,6 +35,33 @@ def samples(answer: requests.Response) -> Samples:
         for family in text_string_to_metric_families(answer.text)
         for sample in family.samples
     }
+
+
+def metric_names(text: str) -> set[str]:
+    """The names of all series, of those too that have none at this moment."""
+    endings = {"counter": ("_total",), "summary": ("_sum", "_count"), "gauge": ("",)}
+    return {
+        family.name + ending
+        for family in text_string_to_metric_families(text)
+        for ending in endings[family.type]
+    }
+
+
+def metrics_of_guide() -> dict[str, set[str]]:
+    """Every name in the first column of the guide's table, with its labels.
+
+    ``…_count`` stands for the name before it with another ending, and has its labels.
+    """
+    found: dict[str, set[str]] = {}
+    name, labels = "", set[str]()
+    for row in re.findall(r"^\| (`.+?) \|", GUIDE.read_text(encoding="utf-8"), re.MULTILINE):
+        for term, named in re.findall(r"`([\w…]+)(?:\{([\w,]+)\})?`", row):
+            if term.startswith("…"):
+                name = name.rpartition("_")[0] + term[1:]
+            else:
+                name, labels = term, set(filter(None, named.split(",")))
+            found[name] = labels
+    return found
 
 
 def value(found: Samples, name: str, **labels: str) -> float | None:
@@ -69,6 +101,53 @@ async def test_what_runs_did_is_told_by_any_process(
     totals = {key: count for key, count in found.items() if key[0].endswith(("_total", "_sum"))}
     assert totals == {key: again[key] for key in totals}
     assert "alice" not in str(found)
+
+
+async def test_a_check_that_finds_nothing_new_is_counted_as_that(
+    desk: Desk, file_server: FileServer, worker: None, database_url: str
+) -> None:
+    sync, _ = await desk.add(file_server.put("/a.csv", b"id,n\n1,a\n", etag='"1"'))
+    due_at = datetime.now(UTC)
+    await make_due(desk, sync.id, at=due_at)
+
+    async def is_checked() -> bool | None:
+        return (await desk.sync(sync.id)).run_at > due_at or None
+
+    await desk.until(is_checked)
+    with serve_api(database_url) as server:
+        found = samples(server.call("GET", "/metrics"))
+    checks = {key: count for key, count in found.items() if key[0] == "synctables_checks_total"}
+    assert checks == {("synctables_checks_total", frozenset({("outcome", "not_modified")})): 1}
+
+
+async def test_every_queue_of_a_worker_gives_signs_of_life(
+    desk: Desk, worker: None, database_url: str
+) -> None:
+    async def has_all() -> bool | None:
+        return await desk.rows("SELECT count(*) FROM procrastinate_workers") == [(4,)] or None
+
+    await desk.until(has_all)
+    with serve_api(database_url) as server:
+        found = samples(server.call("GET", "/metrics"))
+    name = "synctables_worker_heartbeat_age_seconds"
+    ages = {labels: age for (found_name, labels), age in found.items() if found_name == name}
+    assert len(ages) == 4
+    assert all({key for key, _ in labels} == {"worker"} for labels in ages)
+    assert all(0 <= age < STALLED_AFTER_SECONDS for age in ages.values())
+    assert value(found, "workers_alive") == 4
+
+
+async def test_the_guide_has_every_metric_with_its_labels_and_no_other(
+    desk: Desk, file_server: FileServer, worker: None, database_url: str
+) -> None:
+    await desk.add(file_server.put("/a.csv", b"id,n\n1,a\n"))
+    await desk.add(file_server.put("/gone.csv", status=404))
+    with serve_api(database_url) as server:
+        found = server.call("GET", "/metrics")
+    in_guide = metrics_of_guide()
+    assert metric_names(found.text) == set(in_guide)
+    told = {name: {label for label, _ in labels} for name, labels in samples(found)}
+    assert told == {name: in_guide[name] for name in told}
 
 
 async def test_what_waits_and_is_due_is_told(desk: Desk, database_url: str) -> None:

@@ -14,10 +14,16 @@ from synctables.accounts.reader_privileges import Surplus, find_surplus_privileg
 from synctables.cli.client import Client
 from synctables.cli.local_access import read_local_access
 from synctables.cli.places import data_directory
-from synctables.cli.work_diagnosis import Work, examine_work, examine_workspaces
+from synctables.cli.work_diagnosis import (
+    Work,
+    examine_children,
+    examine_work,
+    examine_workspaces,
+)
 from synctables.db.pool import connect
 from synctables.db.pooler import has_transaction_pooler
 from synctables.errors import SynctablesError
+from synctables.importer.confine import WALLS, is_active
 from synctables.importer.sandbox import Sandbox, SandboxLimits
 from synctables.importer.workspace import create_workspace
 from synctables.localpg import Finding, diagnose
@@ -62,8 +68,9 @@ def examine(settings: Settings) -> list[Finding]:
     if settings.database_url:
         machine = [item for item in machine if item.subject != "PostgreSQL"]
         machine[:0] = _external_database(settings.database_url)
-    workspaces = examine_workspaces(data_directory(settings))
-    return [*machine, _sandbox(), _assets(), workspaces, *_server(settings)]
+    directory = data_directory(settings)
+    left = [examine_workspaces(directory), examine_children(directory)]
+    return [*machine, *_sandbox(), _assets(), *left, *_server(settings)]
 
 
 def _external_database(url: str) -> list[Finding]:
@@ -165,19 +172,25 @@ def _version(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in text.split(".")[:2] if part.isdigit())
 
 
-def _sandbox() -> Finding:
+def _sandbox() -> list[Finding]:
     """Start the child that reads files and ask what confines it here."""
     try:
         with tempfile.TemporaryDirectory(prefix="synctables-") as folder:
             Path(folder).chmod(0o711)  # the child may be another user, who must get through
             measures = asyncio.run(_confine(create_workspace(Path(folder))))
     except (SynctablesError, OSError) as error:
-        return _missing("sandbox", f"does not start: {error}", "Install Synctables again.")
+        return [_missing("sandbox", f"does not start: {error}", "Install Synctables again.")]
+    return [_wall(name, measures.get(name, "")) for name in WALLS]
+
+
+def _wall(name: str, achieved: str) -> Finding:
+    """One wall: active, or why not. None is required: where one is not, others stand."""
+    stands = is_active(achieved)
     return Finding(
-        "sandbox",
+        f"sandbox, {name}",
         ok=True,
-        detail=", ".join(f"{name}: {how}" for name, how in measures.items()),
-        remedy=_NO_FILTER if measures.get("calls") == "unfiltered" and _IS_LINUX else "",
+        detail=f"active: {achieved}" if stands else f"not active: {achieved or 'nothing was said'}",
+        remedy=_NO_FILTER if name == "calls" and not stands and _IS_LINUX else "",
     )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from synctables.durations import format_seconds
+from synctables.importer.orphaned_children import find_orphaned_children
 from synctables.importer.workspace_owners import WORKSPACES, find_orphaned_workspaces
 from synctables.localpg import Finding
 from synctables.syncs.vital_signs import VitalSigns
@@ -88,6 +89,17 @@ def examine_workspaces(data_dir: Path) -> Finding:
         ok=not count,
         detail=f"{count} of workers that are gone" if count else "none without a worker",
         remedy="The next worker that starts here removes them.",
+    )
+
+
+def examine_children(data_dir: Path) -> Finding:
+    """Processes that read files for workers that are gone."""
+    count = len(find_orphaned_children(data_dir / WORKSPACES))
+    return _finding(
+        "reading processes",
+        ok=not count,
+        detail=f"{count} of workers that are gone" if count else "none without a worker",
+        remedy="The next worker that starts here ends them.",
     )
 
 

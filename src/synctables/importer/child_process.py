@@ -6,9 +6,9 @@ import asyncio
 import json
 import os
 import signal
-import sys
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -22,6 +22,7 @@ from synctables.errors import (
     RunError,
 )
 from synctables.importer.environment import scrubbed_environment
+from synctables.importer.orphaned_children import child_command
 
 log = structlog.get_logger(__name__)
 
@@ -51,13 +52,14 @@ class ChildProcess:
         self._verdict: RunError | None = None
 
     @classmethod
-    async def start(cls) -> ChildProcess:
+    async def start(cls, workspaces: Path | None = None) -> ChildProcess:
         """Start the interpreter and wait until its imports are done.
 
+        ``workspaces`` is the folder of the worker that it belongs to, where there is one.
         Raises `ReaderEndedError`: no file has been touched yet, so none is to blame.
         """
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-I", "-m", "synctables.importer.child"),
+            *child_command(workspaces),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,

@@ -49,15 +49,17 @@ class Spare:
     """One warm child, imports done, so that a small file does not pay for start-up.
 
     `take` hands it out and starts the next in the background; `close` ends the one in waiting.
+    ``workspaces`` is the folder of the worker that the children belong to.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, workspaces: Path | None = None) -> None:
+        self._workspaces = workspaces
         self._next: asyncio.Task[ChildProcess] | None = None
 
     def prepare(self) -> None:
         """Start the spare child, if none is waiting."""
         if self._next is None:
-            self._next = asyncio.create_task(ChildProcess.start())
+            self._next = asyncio.create_task(ChildProcess.start(self._workspaces))
 
     async def peek(self) -> ChildProcess:
         """The waiting child, left where it is."""
@@ -69,7 +71,7 @@ class Spare:
         """A ready child: the spare one if it still lives, else a new one."""
         waiting, self._next = self._next, None
         child = await _living(waiting) if waiting else None
-        child = child or await ChildProcess.start()
+        child = child or await ChildProcess.start(self._workspaces)
         self.prepare()
         return child
 

@@ -4,10 +4,10 @@ Every measure is best effort, since what is possible depends on who we are and w
 a plain user, a container); each says what it achieved, so that ``doctor`` can tell:
 
 =========  =====================================================================================
-network    ``none (namespace)``: one without interfaces; ``shared``: only ``calls`` is before it
+network    ``none (namespace)``: one without interfaces; ``shared`` and why: ``calls`` is before it
 user       the numeric id it became; ``unchanged`` and why
-files      ``workspace (Landlock 7)``: it can write there only; ``unrestricted``
-calls      ``filtered (seccomp)``: no sockets, no processes, no tracing; ``unfiltered``
+files      ``workspace (Landlock 7)``: it can write there only; ``unrestricted`` and why
+calls      ``filtered (seccomp)``: no sockets, no processes, no tracing; ``unfiltered`` and why
 limits     the resource limits that were set
 =========  =====================================================================================
 
@@ -34,7 +34,17 @@ libraries and files too). The limit itself is kept by the worker, which watches 
 this is the backstop between two looks."""
 MAX_THREADS = 256
 """Of a user of the child's own. A login's is shared with all that it runs, and left alone."""
+WALLS = ("network", "user", "files", "calls", "limits")
 _NO_NETWORK = "none (namespace)"
+_SHARED = "shared: no network namespace is permitted here"
+_UNRESTRICTED = "unrestricted: this kernel has no Landlock, or it is off"
+_UNFILTERED = "unfiltered: libseccomp is missing, or the kernel refuses its filter"
+_OPEN = ("shared", "unchanged", "unrestricted", "unfiltered")
+
+
+def is_active(achieved: str) -> bool:
+    """Whether what was achieved of a wall is that it stands."""
+    return bool(achieved) and not achieved.startswith(_OPEN)
 
 
 def confine_early(parent_pid: int) -> dict[str, str]:
@@ -65,8 +75,8 @@ def confine_late(
     return {
         "user": user,
         "limits": limits,
-        "files": f"workspace (Landlock {version})" if version else "unrestricted",
-        "calls": "filtered (seccomp)" if is_filtered else "unfiltered",
+        "files": f"workspace (Landlock {version})" if version else _UNRESTRICTED,
+        "calls": "filtered (seccomp)" if is_filtered else _UNFILTERED,
     }
 
 
@@ -88,12 +98,12 @@ def _die_with_parent(parent_pid: int) -> None:
 
 
 def _leave_network() -> str:
-    """`_NO_NETWORK` in a network namespace without interfaces, else ``shared``."""
+    """`_NO_NETWORK` in a network namespace without interfaces, else `_SHARED`."""
     if os.geteuid() == 0:
-        return _NO_NETWORK if kernel.unshare(kernel.CLONE_NEWNET) else "shared"
+        return _NO_NETWORK if kernel.unshare(kernel.CLONE_NEWNET) else _SHARED
     user, group = os.getuid(), os.getgid()
     if not kernel.unshare(kernel.CLONE_NEWUSER | kernel.CLONE_NEWNET):
-        return "shared"
+        return _SHARED
     # Without a map this process would own none of its files any more (user_namespaces(7)).
     Path("/proc/self/setgroups").write_text("deny")
     Path("/proc/self/uid_map").write_text(f"{user} {user} 1")

@@ -149,9 +149,6 @@ def test_a_child_that_turned_against_us_reaches_nothing(workspace: Path, folder:
     assert allowed == {"write here", "start a thread"}, (measures, outcome)
 
 
-from synctables.importer.confine import is_active
-
-
 class LyingChild:
     """Answers what the test wants, as a child that was taken over would."""
 

@@ -15,9 +15,11 @@ import psycopg
 import pytest
 from psycopg import errors
 
+from synctables.accounts.seal import add_key, key_file
 from synctables.errors import ConfigurationError
 from synctables.localpg import LocalCluster, find_binaries, local_database_url
 from synctables.localpg.directory import DatabaseUser, DataDirectory
+from synctables.settings import load_settings
 from tests.support.scratch import short_directory
 
 AS_ROOT = os.geteuid() == 0
@@ -244,6 +246,14 @@ def test_lost_passwords_are_named(made_dir: Path) -> None:
     finally:
         secret.write_text(kept)
     quick(made_dir).start_and_stop()
+
+
+def test_keys_of_a_service_with_a_database_elsewhere_are_no_other_things(short_dir: Path) -> None:
+    keys = key_file(load_settings(data_dir=short_dir))
+    add_key(keys)
+    before = keys.read_text()
+    quick(short_dir).start_and_stop()
+    assert keys.read_text() == before
 
 
 def test_a_directory_that_holds_other_things_is_left_alone(short_dir: Path) -> None:

@@ -7,6 +7,7 @@
     DATA/run          0750  the database user's: the socket
     DATA/secrets      0700  the starter's: passwords, each in a 0600 file
     DATA/workspaces   0711  the starter's: where runs keep their files
+    DATA/token.keys   0600  the starter's: they seal tokens, where the settings hold no keys
     DATA/serve.lock         held while a `synctables serve` runs on DATA
 
 The sandbox's user can walk through DATA into its own workspace, but reaches neither the socket
@@ -34,7 +35,10 @@ SOCKET_PORT = 5432  # only a part of the socket's file name: TCP is off
 LONGEST_SOCKET_PATH = 107  # bytes; sockaddr_un.sun_path holds 108 with its closing NUL
 
 _OURS = frozenset(
-    {"local.json", "postgres", "postgres.new", "run", "secrets", "serve.lock", "workspaces"}
+    {
+        *("local.json", "postgres", "postgres.new", "run", "secrets", "serve.lock", "workspaces"),
+        "token.keys",  # a service with a database elsewhere was here first
+    }
 )
 
 

@@ -50,7 +50,8 @@ def main() -> int:
     ):
         _say(f"{arguments.syncs} syncs are created.")
         problems = warm_up(town)
-        _say("Every table equals its file; now for changes and faults.")
+        if not problems:
+            _say("Every table equals its file; now for changes and faults.")
         mischief, memory = Mischief(town), Memory()
         _soak(town, mischief, memory, minutes=arguments.minutes)
         server.fault_share = 0.0

@@ -34,7 +34,7 @@ MOST_TIMES_DEARER = 1.25
 """A row of a larger file against one of a smaller file."""
 
 PIECE_ROWS = 1_000_000
-"""No version of these is held whole."""
+"""Of a CSV, no more is held at once."""
 
 
 def import_large(plan: Plan) -> None:
@@ -45,7 +45,8 @@ def import_large(plan: Plan) -> None:
         measured = _import(plan, _write(count, path), case=f"large {kind}")
         if plan.rows < FULL_ROWS:
             continue  # of less than was spoken of, nothing can be said
-        peak_bytes = measured.peak_bytes or 0
+        peak_bytes = measured.peak_bytes
+        assert peak_bytes is not None
         plan.findings.figures.append(
             Verdict(
                 what=f"{kind} of {measured.size_bytes / 1e6:,.0f} MB: memory of worker and child",

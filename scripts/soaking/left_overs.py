@@ -32,6 +32,8 @@ def find_left_overs(connection: psycopg.Connection, data_dirs: Iterable[Path]) -
         if row is not None and row[0]:
             found.append(f"{row[0]} {what}")
     for data_dir in data_dirs:
-        folders = find_orphaned_workspaces(data_dir / WORKSPACES)
+        root = data_dir.resolve() / WORKSPACES
+        folders, children = find_orphaned_workspaces(root), find_orphaned_children(root)
         found += [f"workspace {folder.name} of a dead worker" for folder in folders]
-    return found + [f"child {process.pid} of a dead worker" for process in find_orphaned_children()]
+        found += [f"child {process.pid} of a dead worker" for process in children]
+    return found

@@ -102,7 +102,8 @@ async def _end(queues: Mapping[asyncio.Task[None], QueueWorker]) -> None:
 
     Once is not enough: a cancellation that arrives together with the connection for which a queue
     waits at its pool is lost (``asyncio.wait_for`` before Python 3.12 gives the result instead),
-    and it would go on for ever. One that has heard is left alone: its jobs hand themselves back.
+    and it would go on for ever. One that has heard is left alone: its jobs hand themselves back,
+    or end, where a job's own cancellation was lost in that way.
     """
     pending = set(queues)
     while pending:

@@ -158,3 +158,15 @@ def test_a_child_does_not_outlive_a_killed_worker(workspace: Path) -> None:
     gone, alive = psutil.wait_procs([child], timeout=10)
     assert gone
     assert not alive
+
+
+@pytest.mark.skipif(
+    not Path("/proc/self/autogroup").exists(), reason="no sessions are weighed here"
+)
+def test_the_session_of_a_child_weighs_as_little_as_its_worker(workspace: Path) -> None:
+    command = [sys.executable, "-c", f"import os; os.nice(10)\n{STARTER}", str(workspace)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as worker:
+        assert worker.stdout is not None
+        child = int(worker.stdout.readline())
+        assert Path(f"/proc/{child}/autogroup").read_text(encoding="ascii").endswith(" nice 10\n")
+        worker.kill()

@@ -330,12 +330,13 @@ def test_a_lost_key_locks_nobody_out(make_tokens: MakeTokens, database_url: str)
     tokens = make_tokens(lambda: key)
     with pytest.raises(ConfigurationError, match="--forget-unreadable"):
         tokens.find()
-    assert [service for _, service in find_unreadable(database_url, key)] == ["box"]
+    (unreadable,) = find_unreadable(database_url, key)
+    assert (unreadable.account, unreadable.service) == ("alice", "box")
     assert find_unreadable(database_url, lost) == []
-    done = reseal_all(database_url, lambda: key, forgets_unreadable=True)
+    done = reseal_all(database_url, lambda: key, forgets=[unreadable])
     assert (done.sealed_count, done.forgotten_count) == (0, 1)
     keep(tokens, token("new"))
-    done = reseal_all(database_url, lambda: key, forgets_unreadable=True)
+    done = reseal_all(database_url, lambda: key, forgets=[unreadable])
     assert (done.sealed_count, done.forgotten_count) == (1, 0)
     assert tokens.current() == token("new")
 
@@ -355,6 +356,7 @@ def test_nothing_is_forgotten_unasked(
     assert "No key opens the token of alice at box." in capsys.readouterr().out
     with pytest.raises(ConfigurationError):
         make_tokens(lambda: Seal([key])).find()
+    assert run(["rotate-token-key", "--yes"]) == 2
     assert run(["rotate-token-key", "--forget-unreadable", "--yes"]) == 0
     assert "Tokens forgotten: 1." in capsys.readouterr().out
     assert make_tokens(lambda: Seal([key])).find() is None

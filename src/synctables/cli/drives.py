@@ -13,6 +13,7 @@ from synctables.errors import ConfigurationError
 if TYPE_CHECKING:
     from synctables.accounts.seal import Seal
     from synctables.cli.client import Client
+    from synctables.datasources.drives.stored_tokens import Unreadable
 
 Service = Annotated[
     str, typer.Argument(metavar="SERVICE", help="gdrive, dropbox or box.", show_default=False)
@@ -123,6 +124,8 @@ def rotate_token_key(
     from synctables.accounts.seal import add_key, create_key, keep_newest, key_file, load_seal
     from synctables.datasources.drives.stored_tokens import find_unreadable, reseal_all
 
+    if (print_key and forget_unreadable) or (yes and not forget_unreadable):
+        raise typer.BadParameter("--yes goes with --forget-unreadable, and --print with neither.")
     if print_key:
         typer.echo(create_key())
         return
@@ -134,9 +137,9 @@ def rotate_token_key(
         return load_seal(settings)
 
     database_url = find_database_url(settings)
-    if forget_unreadable:
-        _ask(find_unreadable(database_url, load_seal(settings)), is_agreed=yes)
-    done = reseal_all(database_url, load_keys, forgets_unreadable=forget_unreadable)
+    lost = find_unreadable(database_url, load_seal(settings)) if forget_unreadable else []
+    _ask(lost, is_agreed=yes)
+    done = reseal_all(database_url, load_keys, forgets=lost)
     if settings.token_keys is None:
         keep_newest(key_file(settings))
     say(f"Tokens sealed anew: {done.sealed_count}.")
@@ -144,11 +147,11 @@ def rotate_token_key(
         say(f"Tokens forgotten: {done.forgotten_count}. Their accounts have to connect again.")
 
 
-def _ask(unreadable: list[tuple[str, str]], *, is_agreed: bool) -> None:
+def _ask(lost: "list[Unreadable]", *, is_agreed: bool) -> None:
     """Whether these tokens may go; with the wrong data directory it is all of them."""
-    for account, service in unreadable:
-        say(f"No key opens the token of {account} at {service}.")
-    if unreadable and not is_agreed:
+    for token in lost:
+        say(f"No key opens the token of {token.account} at {token.service}.")
+    if lost and not is_agreed:
         typer.confirm("Forget these tokens? Their accounts have to connect again.", abort=True)
 
 

@@ -68,6 +68,7 @@ class ChildProcess:
             start_new_session=True,
             cwd="/",
         )
+        _share_niceness(process.pid)
         child = cls(process)
         try:
             await child._next_answer(None)
@@ -207,3 +208,14 @@ def _too_much_memory() -> FileTooBigError:
 
 def _timeout() -> ReadTimeoutError:
     return ReadTimeoutError("Reading the file took longer than this server allows.")
+
+
+def _share_niceness(process_id: int) -> None:
+    """Have a session of its own count for as little as this process does.
+
+    Linux may share processors out among sessions first (sched(7), autogroups), and a new one counts
+    in full, whatever niceness its processes inherit.
+    """
+    if niceness := os.nice(0):
+        with suppress(OSError):
+            Path(f"/proc/{process_id}/autogroup").write_text(str(niceness), encoding="ascii")

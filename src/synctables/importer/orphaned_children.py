@@ -29,16 +29,16 @@ def child_command(workspaces: Path | None) -> list[str]:
     return [sys.executable, "-I", "-m", _MODULE, str(owner)]
 
 
-def find_orphaned_children(root: Path | None = None) -> list[psutil.Process]:
+def find_orphaned_children(root: Path) -> list[psutil.Process]:
     """Children whose owner is gone and that no other process of ours has for a child.
 
-    ``root`` holds the workspaces of one data directory; None: of any on this machine.
+    ``root`` holds the workspaces of a data directory.
     """
     found = []
     for process in psutil.process_iter():
         with suppress(psutil.Error):
             owner = _owner(process.cmdline())
-            if owner is None or (root is not None and owner.parent != root):
+            if owner is None or owner.parent != root:
                 continue
             if not has_live_owner(owner.name) and not _has_worker_above(process):
                 found.append(process)

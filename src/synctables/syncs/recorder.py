@@ -64,7 +64,8 @@ class RunRecorder:
     async def stage(self, stage: Stage) -> None:
         """A stage begins: say so in the run's record, its log, and to whoever listens.
 
-        Raises `FencedError` where the run belongs to another worker by now; nothing is said then.
+        Raises `FencedError` where the run belongs to another worker by now; only this worker's own
+        log knows of the stage then.
         """
         self._stage = stage
         self._figures = {}

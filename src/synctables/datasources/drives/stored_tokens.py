@@ -7,9 +7,9 @@ once an hour. A row's lock makes everybody else wait while one of them renews it
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
@@ -75,6 +75,15 @@ class Resealed:
 
     sealed_count: int
     forgotten_count: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unreadable:
+    """A token whose key is lost: the account's name, the service, and what is stored."""
+
+    account: str
+    service: str
+    sealed: bytes = field(repr=False)
 
 
 Connection = psycopg.Connection[DictRow]
@@ -243,14 +252,15 @@ class StoredTokens:
 
 
 def reseal_all(
-    database_url: str, load_keys: Callable[[], Seal], *, forgets_unreadable: bool = False
+    database_url: str, load_keys: Callable[[], Seal], *, forgets: Sequence[Unreadable] = ()
 ) -> Resealed:
     """Seal every token with the newest key.
 
     ``load_keys`` is called while nobody else reads or writes a token, so it may replace keys.
-    Raises `ConfigurationError` where a token's key is missing, and changes nothing then, unless
-    ``forgets_unreadable``: such an account has to be connected again.
+    Raises `ConfigurationError` where a token's key is missing, and changes nothing then. Those that
+    it ``forgets`` are removed instead: their accounts have to be connected again.
     """
+    lost = {one.sealed for one in forgets}
     forgotten_count = 0
     with _connected(database_url) as connection:
         connection.execute(_LOCK_TIMEOUT)
@@ -259,23 +269,24 @@ def reseal_all(
         rows = connection.execute(_SELECT_ALL).fetchall()
         for row in rows:
             before = bytes(row["sealed"])
-            try:
-                sealed = keys.reseal(before)
-            except ConfigurationError:
-                if not forgets_unreadable:
-                    raise
+            if before in lost:
                 connection.execute(_DELETE, {**row, "before": before})
                 forgotten_count += 1
             else:
+                sealed = keys.reseal(before)
                 connection.execute(_REPLACE, {**row, "sealed": sealed, "before": before})
     return Resealed(sealed_count=len(rows) - forgotten_count, forgotten_count=forgotten_count)
 
 
-def find_unreadable(database_url: str, seal: Seal) -> list[tuple[str, str]]:
-    """Account and service of each token that none of the keys opens."""
+def find_unreadable(database_url: str, seal: Seal) -> list[Unreadable]:
+    """The tokens that none of the keys opens, by account and service."""
     with _connected(database_url) as connection:
         rows = connection.execute(_SELECT_NAMED).fetchall()
-    return [(row["name"], row["service"]) for row in rows if not _opens(seal, bytes(row["sealed"]))]
+    tokens = (
+        Unreadable(account=row["name"], service=row["service"], sealed=bytes(row["sealed"]))
+        for row in rows
+    )
+    return [token for token in tokens if not _opens(seal, token.sealed)]
 
 
 def _opens(seal: Seal, sealed: bytes) -> bool:

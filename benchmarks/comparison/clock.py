@@ -207,12 +207,11 @@ def _read_spent(bench: Bench) -> Spent:
     serve = psutil.Process(bench.service.process.pid)
     postmaster = psutil.Process(bench.postmaster_pid)
     database = {postmaster, *postmaster.children(recursive=True)}
-    row = bench.owner.execute("SELECT pg_current_wal_lsn() - '0/0'::pg_lsn").fetchone() or (0,)
     return Spent(
         worker=_sum_seconds(set(serve.children(recursive=True)) - database),
         api=_own_seconds(serve),
         database=_sum_seconds(database),
-        wal_bytes=int(row[0]),
+        wal_bytes=bench.wal_position(),
         seconds=time.perf_counter(),
     )
 

@@ -8,6 +8,8 @@ from threading import Event, Thread
 
 import psutil
 
+from demonstration.processes import resident_bytes
+
 LOOK_SECONDS = 0.2
 """A look takes milliseconds, on cores that others are measured on."""
 
@@ -26,7 +28,7 @@ class MemoryWatch:
     def look(self) -> None:
         workers = self._service.children()
         children = [child for worker in workers for child in _children(worker)]
-        held = sum(map(_resident_bytes, workers)) + max(map(_resident_bytes, children), default=0)
+        held = sum(map(resident_bytes, workers)) + max(map(resident_bytes, children), default=0)
         self.peak_bytes = max(self.peak_bytes, held)
 
 
@@ -35,14 +37,6 @@ def _children(process: psutil.Process) -> list[psutil.Process]:
         return process.children(recursive=True)
     except psutil.Error:
         return []
-
-
-def _resident_bytes(process: psutil.Process) -> int:
-    """0 where it has ended meanwhile."""
-    try:
-        return int(process.memory_info().rss)
-    except psutil.Error:
-        return 0
 
 
 @contextmanager

@@ -14,6 +14,7 @@ import psutil
 import psycopg
 from psycopg import sql
 
+from demonstration.processes import resident_bytes
 from demonstration.service import ServiceError
 from soaking import left_overs
 from soaking.files import Key, Value
@@ -100,7 +101,7 @@ class Memory:
             self._add(CHILDREN, worker.children(recursive=True))
 
     def _add(self, name: str, processes: Sequence[psutil.Process]) -> None:
-        size = sum(_resident_bytes(process) for process in processes)
+        size = sum(map(resident_bytes, processes))
         self.samples.setdefault(name, []).append(size / 1e6)
 
     def write(self, path: Path) -> None:
@@ -129,13 +130,6 @@ class Memory:
             for name, (first, last) in quarters.items()
             if name in JUDGED and last > first * MOST_GROWTH
         ]
-
-
-def _resident_bytes(process: psutil.Process) -> int:
-    try:
-        return int(process.memory_info().rss)
-    except psutil.Error:  # a child that ended in the meantime
-        return 0
 
 
 def find_ended(town: Town) -> list[str]:

@@ -36,8 +36,14 @@ LONGEST_SOCKET_PATH = 107  # bytes; sockaddr_un.sun_path holds 108 with its clos
 
 _OURS = frozenset(
     {
-        *("local.json", "postgres", "postgres.new", "run", "secrets", "serve.lock", "workspaces"),
+        "local.json",
+        "postgres",
+        "postgres.new",
+        "run",
+        "secrets",
+        "serve.lock",
         "token.keys",  # a service with a database elsewhere was here first
+        "workspaces",
     }
 )
 
